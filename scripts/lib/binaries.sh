@@ -190,12 +190,12 @@ build_kube() {
 
 # find_binaries <source>...: fills ${binary[…]} for every program, or dies
 find_binaries() {
-  local program source
-  for program in "${PROGRAMS[@]}"; do
+  local item source
+  for item in "${PROGRAMS[@]}"; do
     for source in "$@"; do
-      "from_$source" "$program" && break
+      "from_$source" "$item" && break
     done
-    [[ -n ${binary[$program]-} ]] ||
-      die "$program $(wanted_version "$program") cannot be had from: $*"
+    [[ -n ${binary[$item]-} ]] ||
+      die "$item $(wanted_version "$item") cannot be had from: $*"
   done
 }
