@@ -1,0 +1,169 @@
+// A change to the cloud: what a front door, a timer or a file asks for, and what came of it.
+//
+// The front door fills the request (strings in the change's own arena), submits it with cloud_submit and
+// is called back on the writer thread once it is committed or refused. Requests are checked twice: their
+// syntax where they are parsed (api/), their meaning here, where the state is known. `field` in errors
+// is the path in the request ("listeners[0].port").
+#ifndef SIM_CHANGE_H
+#define SIM_CHANGE_H
+
+#include "base/clock.h"
+#include "sim/records.h"
+
+struct change;
+typedef int change_apply(struct txn *t, struct change *c, struct error *err);
+
+// Presence: pointers that are NULL and has_… that are false are absent from the request.
+struct address_spec {
+    enum address_type type;
+    struct ip ip; // family 0: a name
+    const char *text;
+};
+
+struct tags_spec { // create: values only; update: merge patch
+    struct tag_patch *items;
+    size_t count;
+};
+
+struct instance_spec {
+    const char *name, *zone, *type;
+    enum instance_lifecycle lifecycle;
+    enum instance_backend backend;
+    bool has_addresses;
+    struct address_spec *addresses;
+    size_t address_count;
+    enum ip_family families[2]; // create: of allocated addresses; the parser fills the default
+    size_t family_count;
+    bool external_ip; // create; the parser fills the default (true)
+    struct tags_spec tags;
+    int count; // create: 0: one, and the answer is a document; n: a list of n
+};
+
+struct load_balancer_spec {
+    const char *name;
+    enum scheme scheme;
+    const char *hostname;
+    bool has_listeners;
+    struct listener *listeners; // defaults filled by the parser
+    size_t listener_count;
+    bool has_source_ranges;
+    const char **source_ranges; // canonical
+    size_t source_range_count;
+    const char **address_ids;
+    size_t address_id_count;
+    enum ip_family families[2];
+    size_t family_count;
+    struct tags_spec tags;
+};
+
+struct target_ref {
+    const char *instance_id, *address; // exactly one; address canonical
+};
+
+struct target_pool_spec {
+    const char *name;
+    bool has_targets;
+    struct target_ref *targets;
+    size_t target_count;
+    bool has_health_check;
+    struct health_check health_check; // defaults filled by the parser
+    struct tags_spec tags;
+};
+
+struct address_spec_reserved {
+    const char *name;
+    enum ip_family family;
+    enum scheme scheme;
+    bool has_ip;
+    struct ip ip;
+    struct tags_spec tags;
+};
+
+struct route_spec {
+    const char *name, *network;
+    const char *destination_cidr; // canonical
+    const char *next_hop_instance_id, *next_hop_address; // at most one
+    struct tags_spec tags;
+};
+
+struct change {
+    change_apply *apply;
+    struct arena arena;
+
+    // Who asks.
+    enum cause_type cause;
+    const char *operation; // operation id; static
+    int64_t project;
+    const char *project_name;
+    const char *idempotency_key; // NULL: none
+    uint64_t fingerprint;        // of operation and body, with the key
+    int64_t if_match;            // revision the resource must be at; 0: any
+
+    // What for.
+    const char *id; // resource; name for kinds that go by name
+    union {
+        struct instance_spec instance;
+        struct load_balancer_spec load_balancer;
+        struct {
+            enum protocol protocol;
+            int port;
+        } listener; // remove_listener
+        struct target_pool_spec target_pool;
+        struct target_ref target; // remove_target
+        struct address_spec_reserved address;
+        struct route_spec route;
+        struct {
+            const char *region;
+            enum zone_state state;
+        } zone;
+        struct {
+            int cpus;
+            int64_t memory_mib;
+            int max_pods;
+        } instance_type;
+        struct distribution latency;
+        struct {
+            const char *name;
+        } project_create;
+        struct {
+            int scope; // enum scope
+            char token[65]; // made by the front door with secret_make
+        } token;
+    } request;
+
+    // What came of it. With count, `document` is the comma-joined documents.
+    struct error error;
+    struct buffer document; // empty: no body
+    int64_t revision;       // of the resource; its ETag
+    const char *result_id;  // in arena
+    bool replayed;          // answered from an idempotency key
+
+    void (*done)(struct change *c); // on the writer thread: quick, never submits and waits
+    void *context;                  // the front door's
+    struct change *next;            // of the queue
+};
+
+struct change *change_new(change_apply *apply, const char *operation);
+void change_free(struct change *c);
+
+// instances (sim/instance_ops.c)
+change_apply instance_create, instance_update, instance_start, instance_stop, instance_reboot,
+    instance_terminate;
+// load balancers (sim/load_balancer.c, …)
+change_apply load_balancer_create, load_balancer_update, load_balancer_delete,
+    load_balancer_add_listener, load_balancer_remove_listener;
+change_apply target_pool_create, target_pool_update, target_pool_delete, target_pool_add_targets,
+    target_pool_remove_target;
+change_apply address_create, address_update, address_delete;
+change_apply route_create, route_update, route_delete;
+// catalogue (sim/catalog.c), projects and tokens (sim/project.c)
+change_apply zone_put, zone_delete, instance_type_put, instance_type_delete, latency_put,
+    latency_delete;
+change_apply project_create, project_delete, project_create_token;
+
+// For the operations: ERROR_PRECONDITION unless c->if_match is 0 or the resource's revision.
+int change_check_match(const struct change *c, const struct resource *r, struct error *err);
+// Leaves the record's document, revision and id in the change as its answer.
+void change_answer(struct txn *t, struct change *c, const struct resource *r);
+
+#endif

@@ -1,0 +1,110 @@
+// The cloud: one writer thread that applies every change, readers beside it, and the news of what was
+// committed. Front doors know this header, sim/change.h and the records.
+#ifndef SIM_CLOUD_H
+#define SIM_CLOUD_H
+
+#include "base/clock.h"
+#include "sim/change.h"
+
+struct cloud; // opaque
+
+struct pool_config {
+    const char *internal_v4, *internal_v6, *external_v4, *external_v6; // CIDRs; NULL: the default
+    const char *load_balancer_v4, *load_balancer_v6;
+};
+
+struct cloud_config {
+    struct store_options store;
+    struct clock_state clock; // of a new database; a stored clock goes on unless has_clock
+    bool has_clock;           // the user asked for this mode: refused if the stored mode differs
+    uint64_t seed;            // of a new database
+    bool has_seed;            // refused if the stored one differs
+    struct pool_config pools;
+    bool duplicate_names[KIND_COUNT]; // kinds whose names need not be unique
+    int64_t events_kept;      // number of events; 0: 100,000
+    int64_t event_bytes_kept; // and at most about so many bytes of them; 0: 256 MiB
+};
+
+enum scope { SCOPE_CLOUD, SCOPE_SIM }; // sim includes cloud
+
+// Opens (creating) the database and starts the writer thread. A new database gets the default project
+// ("default"), zones mock-1a, mock-1b, mock-1c of region mock-1 and the types small, medium, large.
+int cloud_open(const struct cloud_config *config, struct cloud **out, struct error *err);
+// Applies what is queued, stops the writer, closes the database. NULL allowed.
+void cloud_close(struct cloud *cloud);
+
+// Queues a change; c->done is called on the writer thread exactly once, also when the cloud is closing
+// (ERROR_UNAVAILABLE). The change stays the caller's.
+void cloud_submit(struct cloud *cloud, struct change *c);
+// Submits and waits; returns 0 or the negative code of c->error. For files and tests.
+int cloud_apply(struct cloud *cloud, struct change *c);
+
+// --- reads: any thread, never wait for the writer ---
+// The document of a resource; ERROR_NOT_FOUND names kind and id. project 0: any.
+int cloud_get(struct cloud *cloud, enum kind kind, int64_t project, const char *id,
+              struct buffer *out, int64_t *out_revision, struct error *err);
+// See reader_list.
+int cloud_list(struct cloud *cloud, const struct list_query *query, struct buffer *out,
+               size_t *out_count, int64_t *out_next_seq, int64_t *out_revision, struct error *err);
+int64_t cloud_revision(struct cloud *cloud); // newest committed
+// Oldest revision from which events can still be read with since = oldest - 1.
+int64_t cloud_oldest_revision(struct cloud *cloud);
+
+// The envelope of openapi.json's Event.
+void event_encode(const struct event *event, struct json_writer *w);
+
+// Events after query->since, oldest first, from memory while they are recent, else from the database.
+// `each` gets the encoded envelope; of `event` only revision, project, kind and type are set. Bytes live
+// until it returns; a negative return stops and is returned. It runs under the lock of the news: it
+// copies and returns.
+int cloud_events(struct cloud *cloud, const struct event_query *query,
+                 int (*each)(void *context, const struct event *event, struct bytes envelope),
+                 void *context, int64_t *out_revision, struct error *err);
+// Waits until a revision greater than `after` is committed, the monotonic deadline passes, or
+// cloud_wake is called; returns the newest revision.
+int64_t cloud_wait_revision(struct cloud *cloud, int64_t after, int64_t monotonic_deadline);
+void cloud_wake(struct cloud *cloud); // wakes all waiters once, for shutdown and other news
+
+// --- tokens ---
+struct identity {
+    int64_t project;
+    char project_name[254];
+    enum scope scope;
+};
+// Adds the token of the token file: scope sim, project default; never stored.
+int cloud_token_add(struct cloud *cloud, const char *token, struct error *err);
+// ERROR_UNAUTHORIZED when unknown. Compares in constant time.
+int cloud_authenticate(struct cloud *cloud, const char *token, size_t length, struct identity *out,
+                       struct error *err);
+// The project of this name; ERROR_NOT_FOUND otherwise.
+int cloud_project(struct cloud *cloud, const char *name, int64_t *out, struct error *err);
+
+// --- clock: through the writer, answered when all that became due has been applied ---
+struct clock_view {
+    int64_t now_ns;
+    enum clock_mode mode;
+    double scale;
+    bool frozen;
+    int64_t next_deadline_ns; // 0: none
+};
+struct clock_view cloud_clock(struct cloud *cloud);
+int64_t cloud_now(struct cloud *cloud);
+enum clock_action { CLOCK_ADVANCE_BY, CLOCK_ADVANCE_TO, CLOCK_SET_SCALE, CLOCK_FREEZE, CLOCK_RESUME };
+struct clock_change { // a change of its own kind: submit with cloud_submit
+    enum clock_action action;
+    int64_t ns;   // by or to
+    double scale;
+    int64_t fired; // out: timed transitions applied
+};
+struct change *clock_change_new(const struct clock_change *what, const char *operation);
+const struct clock_change *clock_change_result(const struct change *c);
+
+// --- figures for /metrics ---
+struct cloud_stats {
+    int64_t revision, changes, refused, batches, transitions_fired, queue_length;
+    uint64_t database_bytes;
+    bool writable; // the last commit did not fail for storage
+};
+struct cloud_stats cloud_stats(struct cloud *cloud);
+
+#endif

@@ -1,0 +1,103 @@
+// What the files of the cloud's core share: the struct behind `struct cloud`. Not for front doors, nor
+// for the kinds of resources, which see a `struct txn`.
+#ifndef SIM_CLOUD_INTERNAL_H
+#define SIM_CLOUD_INTERNAL_H
+
+#include "sim/cloud.h"
+#include "sim/news.h"
+#include "sim/tokens.h"
+#include "sim/txn.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+// The timed transitions and their default latencies (sim/latency.c).
+enum transition {
+    TRANSITION_INSTANCE_PENDING,
+    TRANSITION_INSTANCE_STOPPING,
+    TRANSITION_INSTANCE_REBOOTING,
+    TRANSITION_INSTANCE_TERMINATING,
+    TRANSITION_INSTANCE_TERMINATED,
+    TRANSITION_LB_PROVISIONING,
+    TRANSITION_LB_UPDATING,
+    TRANSITION_LB_DELETING,
+    TRANSITION_TARGET_INITIAL,
+    TRANSITION_TARGET_DRAINING,
+    TRANSITION_ROUTE_PENDING,
+    TRANSITION_ROUTE_DELETING,
+    TRANSITION_COUNT
+};
+
+// What the writer keeps in memory beside the database. A change that fails leaves none of it changed: it
+// is copied before each change and each batch, and copied back.
+struct ledger {
+    int64_t revision;       // last one given
+    int64_t trimmed;        // events up to this revision are gone
+    int64_t event_bytes;    // of documents of the kept events
+    int64_t next_due_ns;    // no transition is due before; 0: none is
+    uint64_t pool_next[POOL_COUNT];
+    bool pool_full[POOL_COUNT]; // since the last release
+    struct distribution latencies[TRANSITION_COUNT];
+    bool tokens_changed; // tokens must be read again after the commit
+};
+
+struct cloud {
+    struct store *store;
+    struct clock *clock;
+    uint64_t seed;
+    int64_t events_kept;
+    int64_t event_bytes_kept;
+    bool duplicate_names[KIND_COUNT];
+    struct cidr pools[POOL_COUNT];
+
+    // The writer thread's own.
+    struct ledger ledger;
+    struct ledger saved;  // what of it the database has
+    struct arena arena;   // of timers, cleared after each batch
+    struct buffer document, record; // scratch of the funnel
+    struct news_batch pending; // events of the open transaction
+    int64_t trimmed_idempotency_ns;
+
+    pthread_t writer;
+    bool writer_started;
+    pthread_mutex_t queue_lock;
+    pthread_cond_t queue_wake;
+    struct change *queue_head, **queue_tail;
+    int64_t queue_length;
+    bool closing;
+
+    pthread_mutex_t reader_lock;
+    struct reader **readers; // free ones
+    size_t reader_count, reader_capacity;
+
+    struct news *news;
+    struct tokens *tokens;
+    atomic_llong next_deadline_ns; // for cloud_clock
+    atomic_llong changes, refused, batches, fired;
+    atomic_bool writable;
+};
+
+// Persisted with each batch that changed it (sim/ledger.c).
+int ledger_load(struct cloud *cloud, const struct cloud_config *config, struct error *err);
+int ledger_save(struct cloud *cloud, struct error *err);
+int clock_save(struct cloud *cloud, struct error *err);
+
+void *writer_main(void *cloud); // sim/writer.c
+
+// Appends an event to the open transaction and to the pending news, with the next revision.
+int txn_event(struct txn *t, enum kind kind, const char *id, int64_t project,
+              const char *project_name, enum event_type type, struct bytes document,
+              struct error *err);
+struct resource *record_from_row(enum kind kind, const struct row *row, struct arena *arena,
+                                 struct error *err);
+
+int pools_parse(struct cloud *cloud, const struct pool_config *config, struct error *err);
+int transition_parse(const char *name, enum transition *out, struct error *err);
+struct distribution transition_default(enum transition transition);
+int clock_apply(struct txn *t, struct change *c, struct error *err); // marks clock changes
+void encode_clock(struct cloud *cloud, struct json_writer *w);
+int tokens_reload(struct cloud *cloud, struct error *err);
+// The built-in catalogue of a new database: default project, zones, types.
+int catalog_seed(struct txn *t, struct error *err);
+
+#endif

@@ -1,0 +1,202 @@
+// The records of the cloud: plain visible structs. Strings and arrays live in the arena they were loaded
+// into or built in; nothing here is freed one by one.
+#ifndef SIM_RECORDS_H
+#define SIM_RECORDS_H
+
+#include "base/arena.h"
+#include "base/ip.h"
+#include "base/json_writer.h"
+#include "base/random.h"
+#include "store/store.h"
+
+struct txn;      // sim/txn.h
+struct unpacker; // sim/pack.h
+
+// What every resource has; the first member of each record.
+struct resource {
+    enum kind kind;
+    int64_t seq;              // 0: not stored yet
+    const char *id;
+    int64_t project;          // 0: belongs to none
+    const char *project_name; // NULL: belongs to none
+    const char *name;
+    int state; // of the kind's own enum
+    int stored_state; // as its row has it, -1 while it has none; the funnel's
+    const char *reason_code; // NULL: none
+    const char *reason_message;
+    struct store_tag *tags; // sorted by key
+    size_t tag_count;
+    int64_t created_ns;
+    int64_t updated_ns;
+    int64_t transition_ns; // 0: none
+    int64_t revision;
+};
+
+enum instance_state {
+    INSTANCE_PENDING,
+    INSTANCE_RUNNING,
+    INSTANCE_STOPPING,
+    INSTANCE_STOPPED,
+    INSTANCE_REBOOTING,
+    INSTANCE_TERMINATING,
+    INSTANCE_TERMINATED,
+    INSTANCE_ERROR,
+    INSTANCE_STATES
+};
+enum instance_lifecycle { LIFECYCLE_ON_DEMAND, LIFECYCLE_SPOT };
+enum instance_backend { BACKEND_NONE, BACKEND_VIRTUAL_NODE };
+enum address_type {
+    ADDRESS_INTERNAL,
+    ADDRESS_EXTERNAL,
+    ADDRESS_INTERNAL_DNS,
+    ADDRESS_EXTERNAL_DNS,
+    ADDRESS_HOSTNAME
+};
+
+struct instance_address {
+    enum address_type type;
+    struct ip ip;     // family 0: not an IP address
+    const char *text; // canonical
+};
+
+struct instance {
+    struct resource r;
+    const char *zone;
+    const char *region;
+    const char *type;
+    enum instance_lifecycle lifecycle;
+    enum instance_backend backend;
+    struct instance_address *addresses;
+    size_t address_count;
+};
+
+enum load_balancer_state {
+    LB_PROVISIONING,
+    LB_ACTIVE,
+    LB_UPDATING,
+    LB_DELETING,
+    LB_DELETED,
+    LB_ERROR,
+    LB_STATES
+};
+enum scheme { SCHEME_INTERNET_FACING, SCHEME_INTERNAL };
+enum protocol { PROTOCOL_TCP, PROTOCOL_UDP };
+enum proxy_protocol { PROXY_NONE, PROXY_V1, PROXY_V2 };
+enum session_affinity { AFFINITY_NONE, AFFINITY_CLIENT_IP };
+
+struct listener {
+    enum protocol protocol;
+    int port;
+    const char *target_pool_id;
+    int target_port;
+    enum proxy_protocol proxy_protocol;
+    int idle_timeout_s;
+    enum session_affinity session_affinity;
+    int session_affinity_timeout_s;
+};
+
+struct lb_address {
+    struct ip ip;
+    const char *address_id; // NULL: released with the load balancer
+};
+
+struct load_balancer {
+    struct resource r;
+    enum scheme scheme;
+    const char *hostname; // NULL: none
+    struct lb_address *addresses;
+    size_t address_count;
+    struct listener *listeners;
+    size_t listener_count;
+    const char **source_ranges; // canonical CIDRs
+    size_t source_range_count;
+};
+
+enum target_health { TARGET_INITIAL, TARGET_HEALTHY, TARGET_UNHEALTHY, TARGET_DRAINING };
+
+struct target {
+    const char *instance_id; // or NULL
+    const char *address;     // or NULL; exactly one of the two
+    enum target_health health;
+    const char *health_reason; // NULL: none
+    int64_t due_ns;            // of `initial` and `draining`; 0: none
+};
+
+enum health_check_protocol { HEALTH_CHECK_NONE, HEALTH_CHECK_TCP, HEALTH_CHECK_HTTP };
+
+struct health_check {
+    enum health_check_protocol protocol;
+    int port;
+    const char *path;
+    int interval_s;
+    int timeout_s;
+    int healthy_threshold;
+    int unhealthy_threshold;
+};
+
+struct target_pool {
+    struct resource r; // state is always 0
+    struct target *targets;
+    size_t target_count;
+    struct health_check health_check;
+};
+
+struct address {
+    struct resource r; // state is always 0
+    enum scheme scheme;
+    struct ip ip;
+    const char *load_balancer_id; // NULL: free
+};
+
+enum route_state { ROUTE_PENDING, ROUTE_ACTIVE, ROUTE_BLACKHOLE, ROUTE_DELETING, ROUTE_DELETED, ROUTE_STATES };
+
+struct route {
+    struct resource r;
+    const char *network;
+    const char *destination_cidr; // canonical
+    const char *next_hop_instance_id; // or NULL
+    const char *next_hop_address;     // or NULL; exactly one of the two
+};
+
+enum zone_state { ZONE_AVAILABLE, ZONE_UNAVAILABLE };
+
+struct zone { // id and name are the zone's name
+    struct resource r;
+    const char *region;
+};
+
+struct instance_type { // id and name are the type's name
+    struct resource r;
+    int cpus;
+    int64_t memory_mib;
+    int max_pods;
+};
+
+struct latency { // id and name are the transition's name, for example instance.pending
+    struct resource r;
+    struct distribution distribution;
+};
+
+struct project { // id is made, name unique
+    struct resource r;
+};
+
+// What the funnel needs to know of a kind. One constant per kind, in the file of that kind.
+struct kind_ops {
+    enum kind kind;
+    size_t size;            // of the record struct
+    const char *id_prefix;  // NULL: the id is the name
+    const char *const *state_names; // NULL: it has no states
+    // Kind-specific fields only; the common ones are packed by the funnel (sim/pack.h).
+    void (*pack)(const struct resource *r, struct buffer *out);
+    void (*unpack)(struct resource *r, struct unpacker *in, struct arena *arena);
+    void (*encode)(const struct resource *r, struct json_writer *w); // the whole canonical document
+    void (*columns)(const struct resource *r, const char *out[KIND_COLUMNS_MAX]); // NULL: none
+    // Ids it refers to, built in `arena`; NULL: none.
+    size_t (*references)(const struct resource *r, struct arena *arena, const char ***out);
+    // A timed transition is due: changes the record and writes it through txn_put/txn_delete.
+    // NULL: has no timed transitions.
+    int (*due)(struct txn *t, struct resource *r, struct error *err);
+};
+
+#endif

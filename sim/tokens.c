@@ -1,0 +1,128 @@
+#include "sim/tokens.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BUCKETS 256
+
+struct entry {
+    struct entry *next;
+    struct identity who;
+    bool fixed;
+    size_t length;
+    char token[TOKEN_MAX];
+};
+
+struct tokens {
+    pthread_rwlock_t lock;
+    struct entry *buckets[BUCKETS];
+};
+
+struct tokens *tokens_new(void)
+{
+    struct tokens *t = calloc(1, sizeof(*t));
+
+    if (t != NULL) {
+        pthread_rwlock_init(&t->lock, NULL);
+    }
+    return t;
+}
+
+static void forget(struct tokens *t, bool fixed_too)
+{
+    for (size_t i = 0; i < BUCKETS; i++) {
+        struct entry **at = &t->buckets[i];
+        while (*at != NULL) {
+            struct entry *entry = *at;
+            if (entry->fixed && !fixed_too) {
+                at = &entry->next;
+            } else {
+                *at = entry->next;
+                free(entry);
+            }
+        }
+    }
+}
+
+void tokens_free(struct tokens *t)
+{
+    if (t == NULL) {
+        return;
+    }
+    forget(t, true);
+    pthread_rwlock_destroy(&t->lock);
+    free(t);
+}
+
+// FNV-1a
+static struct entry **bucket_of(struct tokens *t, const char *token, size_t length)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+    for (size_t i = 0; i < length; i++) {
+        hash = (hash ^ (unsigned char)token[i]) * UINT64_C(0x100000001b3);
+    }
+    return &t->buckets[(hash ^ (hash >> 32)) % BUCKETS];
+}
+
+// Looks at every byte whatever it finds, so that the time taken tells nothing of a near miss.
+static bool same(const struct entry *entry, const char *token, size_t length)
+{
+    unsigned char difference = 0;
+
+    if (entry->length != length) {
+        return false;
+    }
+    for (size_t i = 0; i < length; i++) {
+        difference |= (unsigned char)(entry->token[i] ^ token[i]);
+    }
+    return difference == 0;
+}
+
+int tokens_add(struct tokens *t, const char *token, const struct identity *who, bool fixed,
+               struct error *err)
+{
+    size_t length = strlen(token);
+
+    if (length == 0 || length >= TOKEN_MAX) {
+        return error_set(err, ERROR_INVALID, "token", "a token has 1 to %d characters",
+                         TOKEN_MAX - 1);
+    }
+    struct entry *entry = calloc(1, sizeof(*entry));
+    if (entry == NULL) {
+        return error_set(err, ERROR_INTERNAL, NULL, "out of memory");
+    }
+    entry->who = *who;
+    entry->fixed = fixed;
+    entry->length = length;
+    memcpy(entry->token, token, length + 1);
+    pthread_rwlock_wrlock(&t->lock);
+    struct entry **bucket = bucket_of(t, token, length);
+    entry->next = *bucket;
+    *bucket = entry;
+    pthread_rwlock_unlock(&t->lock);
+    return 0;
+}
+
+void tokens_forget_stored(struct tokens *t)
+{
+    pthread_rwlock_wrlock(&t->lock);
+    forget(t, false);
+    pthread_rwlock_unlock(&t->lock);
+}
+
+bool tokens_find(struct tokens *t, const char *token, size_t length, struct identity *out)
+{
+    bool found = false;
+
+    pthread_rwlock_rdlock(&t->lock);
+    for (struct entry *e = *bucket_of(t, token, length); e != NULL && !found; e = e->next) {
+        if (same(e, token, length)) {
+            *out = e->who;
+            found = true;
+        }
+    }
+    pthread_rwlock_unlock(&t->lock);
+    return found;
+}

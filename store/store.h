@@ -1,0 +1,232 @@
+// The only place with SQL: one SQLite file, one writer, many readers.
+//
+// Every kind of resource has a table of the same shape: the columns that are queried, the packed record
+// (opaque here; sim/ packs and unpacks it) and the canonical JSON document that a GET sends. Beside
+// them: events (one per revision), tags, references between resources, claimed IP addresses,
+// idempotency keys, tokens, and a few numbers that the cloud keeps (meta).
+//
+// Opening takes flock() on `<db>.lock`, which holds pid and address: a second server is refused by name.
+// The database is opened with SQLite's unix-excl VFS: nobody else may open it, so the WAL index lives in
+// heap memory and a read costs no fcntl() calls.
+//
+// Threads: one thread at a time may use the writer functions; a `struct reader` belongs to one thread at
+// a time and never blocks the writer. Strings and bytes handed out live until the arena is cleared
+// (writer) or as said (reader).
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/ip.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// Values are stored: append only.
+enum kind {
+    KIND_INSTANCE,
+    KIND_LOAD_BALANCER,
+    KIND_TARGET_POOL,
+    KIND_ADDRESS,
+    KIND_ROUTE,
+    KIND_ZONE,
+    KIND_INSTANCE_TYPE,
+    KIND_LATENCY,
+    KIND_PROJECT,
+    KIND_CLOCK, // has events only, no table
+    KIND_COUNT
+};
+
+#define KIND_COLUMNS_MAX 3 // queried text columns of its own that a kind may have
+
+// Name in events and logs ("load_balancer") and of the table; columns, in the order of row.columns:
+// instance: zone, type, lifecycle; route: network, destination_cidr; the others none.
+const char *kind_name(enum kind kind);
+int kind_parse(const char *name, enum kind *out, struct error *err);
+size_t kind_columns(enum kind kind, const char *out_names[KIND_COLUMNS_MAX]);
+
+struct bytes {
+    const void *data;
+    size_t length;
+};
+
+struct store_tag {
+    const char *key;
+    const char *value;
+};
+
+struct row {
+    int64_t seq;        // creation order, position in lists; 0: not stored yet
+    const char *id;     // unique per kind
+    int64_t project;    // seq of the project; 0: belongs to none
+    const char *name;
+    int state;
+    int64_t transition_ns; // cloud time of the next timed transition; 0: none
+    int64_t revision;
+    const char *columns[KIND_COLUMNS_MAX];
+    struct bytes record;
+    struct bytes document;
+};
+
+enum event_type { EVENT_CREATED, EVENT_UPDATED, EVENT_DELETED };
+enum cause_type { CAUSE_API, CAUSE_TIMER, CAUSE_SEED };
+
+struct event {
+    int64_t revision;
+    int64_t time_ns;
+    int64_t project;
+    const char *project_name; // NULL: none
+    enum kind kind;
+    const char *id;
+    enum event_type type;
+    enum cause_type cause;
+    const char *operation; // may be NULL
+    struct bytes document;
+};
+
+enum durability { DURABILITY_PROCESS, DURABILITY_POWER }; // synchronous NORMAL | FULL
+
+struct store_options {
+    const char *path;        // ":memory:": a private file in a 0700 directory on /dev/shm, gone at exit
+    enum durability durability;
+    const char *address;     // written to the lock file, for the error of a second server; may be NULL
+};
+
+struct store;  // opaque; owns the writer connection
+struct reader; // opaque; one read connection
+
+// Creates or migrates the schema. Errors name the file: in use (pid and address of the holder), not a
+// database or corrupt, written by a newer version, read-only, no space.
+int store_open(const struct store_options *options, struct store **out, struct error *err);
+void store_close(struct store *s); // checkpoints, removes a private database and the lock; NULL allowed
+void store_set_address(struct store *s, const char *address); // rewrites the lock file
+const char *store_path(const struct store *s); // the real file
+uint64_t store_database_bytes(const struct store *s); // database + WAL file sizes, for metrics
+
+// --- transactions (writer) ---
+// ERROR_STORAGE when the disk is full or read-only, ERROR_INTERNAL for other I/O errors.
+int store_begin(struct store *s, struct error *err);
+int store_commit(struct store *s, struct error *err); // on error everything is rolled back
+void store_rollback(struct store *s);
+int store_savepoint(struct store *s, struct error *err);
+int store_savepoint_release(struct store *s, struct error *err);
+void store_savepoint_rollback(struct store *s);
+
+// --- resources (writer) ---
+// Inserts (row->seq == 0: sets it) or updates by seq.
+int store_put(struct store *s, enum kind kind, struct row *row, struct error *err);
+// Removes the row with its tags, references and claimed addresses.
+int store_delete(struct store *s, enum kind kind, int64_t seq, const char *id, struct error *err);
+// Three-way: 1 a row (strings in `arena`), 0 none, negative an error. project 0: any.
+int store_get(struct store *s, enum kind kind, int64_t project, const char *id, struct arena *arena,
+              struct row *out, struct error *err);
+// By name; rows whose state is in the mask `not_states` (bit = 1 << state) are passed over.
+int store_get_by_name(struct store *s, enum kind kind, int64_t project, const char *name,
+                      uint32_t not_states, struct arena *arena, struct row *out, struct error *err);
+// By the kind's own columns (NULL: any), first in list order; as above.
+int store_get_by_columns(struct store *s, enum kind kind, int64_t project,
+                         const char *const columns[KIND_COLUMNS_MAX], uint32_t not_states,
+                         struct arena *arena, struct row *out, struct error *err);
+// The row of any kind with the smallest (transition_ns, revision) and transition_ns <= up_to_ns.
+int store_next_due(struct store *s, int64_t up_to_ns, struct arena *arena, enum kind *out_kind,
+                   struct row *out, struct error *err);
+// Smallest transition_ns of all rows, 0: none.
+int store_next_transition(struct store *s, int64_t *out_ns, struct error *err);
+// Calls `each` for every row of the kind (project 0: all), in list order; stops on a negative return.
+// `each` must not change rows of that kind. Bytes and strings live until it returns.
+int store_each(struct store *s, enum kind kind, int64_t project,
+               int (*each)(void *context, const struct row *row, struct error *err), void *context,
+               struct error *err);
+int store_count(struct store *s, enum kind kind, int64_t project, int64_t *out, struct error *err);
+
+// Replaces the tags by which lists of the kind can be filtered.
+int store_tags_set(struct store *s, enum kind kind, int64_t seq, const struct store_tag *tags,
+                   size_t count, struct error *err);
+
+// References: the resource (kind, seq) points to the resource with id `target`. `set` replaces all of
+// the owner's (writing only the difference: an owner may have thousands).
+int store_references_set(struct store *s, enum kind kind, int64_t seq, const char *const *targets,
+                         size_t count, struct error *err);
+// Seqs and ids of the `kind` owners that refer to `target`, in seq order, in `arena`.
+struct owner {
+    int64_t seq;
+    const char *id;
+};
+int store_referrers(struct store *s, const char *target, enum kind kind, struct arena *arena,
+                    struct owner **out, size_t *out_count, struct error *err);
+
+// Claims an address for a resource: 1 claimed, 0 somebody else's (or its own) already, negative error.
+int store_ip_claim(struct store *s, const struct ip *ip, const char *owner_id, struct error *err);
+int store_ip_release(struct store *s, const struct ip *ip, struct error *err);
+
+// --- events, idempotency, tokens, meta (writer) ---
+int store_event_append(struct store *s, const struct event *event, struct error *err);
+// Deletes events with revision <= up_to, at most `limit` of them, oldest first.
+int store_events_trim(struct store *s, int64_t up_to, int limit, struct error *err);
+
+struct idempotent {
+    int64_t project;
+    const char *operation;
+    const char *key;
+    uint64_t fingerprint; // of the request
+    int64_t created_ns;
+    int64_t revision; // ETag of the answer
+    const char *id;
+    struct bytes document; // body of the answer
+};
+int store_idempotent_get(struct store *s, int64_t project, const char *operation, const char *key,
+                         struct arena *arena, struct idempotent *out, struct error *err); // three-way
+int store_idempotent_put(struct store *s, const struct idempotent *entry, struct error *err);
+int store_idempotent_trim(struct store *s, int64_t before_ns, struct error *err);
+
+int store_token_put(struct store *s, const char *token, int64_t project, int scope, struct error *err);
+int store_tokens_delete(struct store *s, int64_t project, struct error *err);
+int store_tokens_each(struct store *s,
+                      int (*each)(void *context, const char *token, int64_t project, int scope),
+                      void *context, struct error *err);
+
+int store_meta_get_int(struct store *s, const char *key, int64_t *inout, struct error *err); // unset: kept
+int store_meta_set_int(struct store *s, const char *key, int64_t value, struct error *err);
+int store_meta_get_double(struct store *s, const char *key, double *inout, struct error *err);
+int store_meta_set_double(struct store *s, const char *key, double value, struct error *err);
+
+// --- readers ---
+int reader_open(struct store *s, struct reader **out, struct error *err);
+void reader_close(struct reader *r); // NULL allowed
+
+// Appends the document to `out`. 1 found, 0 not, negative error. project 0: any.
+int reader_document(struct reader *r, enum kind kind, int64_t project, const char *id,
+                    struct buffer *out, int64_t *out_revision, struct error *err);
+
+struct list_query {
+    enum kind kind;
+    int64_t project;      // 0: any
+    const char *name;     // NULL: any
+    uint32_t states;      // bit mask (1 << state); 0: any
+    const char *columns[KIND_COLUMNS_MAX]; // NULL: any
+    const struct store_tag *tags; // all must match
+    size_t tag_count;
+    int64_t after_seq;    // 0: from the start
+    int limit;            // >= 1
+    size_t max_bytes;     // stops once `out` has grown by that; 0: no such limit
+};
+// Appends the documents, joined by commas, to `out`; *out_next_seq is the last seq when there are more,
+// else 0; *out_revision is the newest event revision in the same snapshot.
+int reader_list(struct reader *r, const struct list_query *query, struct buffer *out,
+                size_t *out_count, int64_t *out_next_seq, int64_t *out_revision, struct error *err);
+
+struct event_query {
+    int64_t since;   // only greater revisions
+    int64_t project; // events of this project and of none; 0: all
+    int kind;        // -1: all
+    int limit;
+};
+// Calls `each` in revision order (bytes live until it returns; negative stops). ERROR_COMPACTED when
+// events after `since` are gone already. *out_revision: newest revision in the snapshot.
+int reader_events(struct reader *r, const struct event_query *query,
+                  int (*each)(void *context, const struct event *event), void *context,
+                  int64_t *out_revision, struct error *err);
+
+#endif
