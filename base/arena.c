@@ -18,7 +18,7 @@ struct arena_block {
     alignas(max_align_t) char data[];
 };
 
-static _Noreturn void out_of_memory(void)
+static __attribute__((noreturn)) void out_of_memory(void)
 {
     static const char line[] = "mockcloud: out of memory\n";
     ssize_t ignored = write(STDERR_FILENO, line, sizeof(line) - 1);

@@ -22,7 +22,8 @@ static const struct error_info *info_of(enum error_code code)
     return &infos[index < sizeof(infos) / sizeof(infos[0]) ? index : ERROR_INTERNAL];
 }
 
-int error_set(struct error *err, enum error_code code, const char *field, const char *format, ...)
+void error_record(struct error *err, enum error_code code, const char *field, const char *format,
+                  ...)
 {
     va_list args;
 
@@ -33,7 +34,6 @@ int error_set(struct error *err, enum error_code code, const char *field, const 
         vsnprintf(err->message, sizeof(err->message), format, args);
         va_end(args);
     }
-    return -(int)code;
 }
 
 int error_status(enum error_code code)

@@ -49,8 +49,10 @@ struct error {
 
 // Sets `err` unless it is NULL or set already; cuts what does not fit. Returns -code always, so
 // that `return error_set(err, ERROR_INVALID, "name", "…")` reads as one step. `field` may be NULL.
-int error_set(struct error *err, enum error_code code, const char *field, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+// A macro, so that compilers and analysers see the result to be negative.
+#define error_set(err, code, ...) (error_record((err), (code), __VA_ARGS__), -(int)(code))
+void error_record(struct error *err, enum error_code code, const char *field, const char *format,
+                  ...) __attribute__((format(printf, 4, 5)));
 
 int error_status(enum error_code code);         // HTTP status
 const char *error_string(enum error_code code); // stable API string

@@ -272,28 +272,36 @@ static void put_part(char *out, size_t size, uint64_t value, uint64_t unit, cons
     snprintf(out, size, "%llu%s%s", (unsigned long long)(value / unit), fraction, name);
 }
 
+static size_t put_whole(char *out, size_t at, uint64_t count, char unit)
+{
+    if (count == 0)
+        return at;
+    return at + (size_t)snprintf(out + at, DURATION_TEXT_MAX - at, "%llu%c",
+                                 (unsigned long long)count, unit);
+}
+
+// Below a second a lone rest is in the largest unit of which it has one: 1.5ms, not 0.0015s.
+static const struct unit *unit_of_rest(uint64_t rest, bool alone)
+{
+    size_t i = 3;
+
+    while (alone && i > 0 && rest != 0 && rest < (uint64_t)units[i].ns)
+        i--;
+    return &units[i];
+}
+
 void duration_format(int64_t ns, char out[DURATION_TEXT_MAX])
 {
     uint64_t left = ns < 0 ? 0 - (uint64_t)ns : (uint64_t)ns;
+    uint64_t minutes = left / (60 * (uint64_t)NS_PER_S);
+    uint64_t rest = left % (60 * (uint64_t)NS_PER_S);
+    const struct unit *unit = unit_of_rest(rest, minutes == 0);
     size_t at = 0;
 
     if (ns < 0)
         out[at++] = '-';
-    for (size_t i = 5; i >= 4; i--) { // whole hours, whole minutes
-        uint64_t unit = (uint64_t)units[i].ns;
-        if (left < unit)
-            continue;
-        at += (size_t)snprintf(out + at, DURATION_TEXT_MAX - at, "%llu%s",
-                               (unsigned long long)(left / unit), units[i].name);
-        left %= unit;
-        if (left == 0)
-            return;
-    }
-    for (size_t i = 3;; i--) { // the rest in the largest unit of which it has one, or in seconds
-        bool sole = at == (ns < 0);
-        if (left >= (uint64_t)units[i].ns || i == 0 || left == 0 || !sole) {
-            put_part(out + at, DURATION_TEXT_MAX - at, left, (uint64_t)units[i].ns, units[i].name);
-            return;
-        }
-    }
+    at = put_whole(out, at, minutes / 60, 'h');
+    at = put_whole(out, at, minutes % 60, 'm');
+    if (rest > 0 || minutes == 0)
+        put_part(out + at, DURATION_TEXT_MAX - at, rest, (uint64_t)unit->ns, unit->name);
 }
