@@ -50,7 +50,11 @@ struct error {
 // Sets `err` unless it is NULL or set already; cuts what does not fit. Returns -code always, so
 // that `return error_set(err, ERROR_INVALID, "name", "…")` reads as one step. `field` may be NULL.
 // A macro, so that compilers and analysers see the result to be negative.
-#define error_set(err, code, ...) (error_record((err), (code), __VA_ARGS__), -(int)(code))
+#define error_set(err, code, ...) (error_record((err), (code), __VA_ARGS__), error_result(code))
+static inline int error_result(enum error_code code)
+{
+    return -(int)code;
+}
 void error_record(struct error *err, enum error_code code, const char *field, const char *format,
                   ...) __attribute__((format(printf, 4, 5)));
 
