@@ -1,9 +1,9 @@
 // A change to the cloud: what a front door, a timer or a file asks for, and what came of it.
 //
-// The front door fills the request (strings in the change's own arena), submits it with cloud_submit and
-// is called back on the writer thread once it is committed or refused. Requests are checked twice: their
-// syntax where they are parsed (api/), their meaning here, where the state is known. `field` in errors
-// is the path in the request ("listeners[0].port").
+// The front door fills the request (strings in the change's own arena), submits it with
+// cloud_submit and is called back on the writer thread once it is committed or refused. Requests
+// are checked twice: their syntax where they are parsed (api/), their meaning here, where the state
+// is known. `field` in errors is the path in the request ("listeners[0].port").
 #ifndef SIM_CHANGE_H
 #define SIM_CHANGE_H
 
@@ -81,13 +81,28 @@ struct address_spec_reserved {
 
 struct route_spec {
     const char *name, *network;
-    const char *destination_cidr; // canonical
+    const char *destination_cidr;                        // canonical
     const char *next_hop_instance_id, *next_hop_address; // at most one
     struct tags_spec tags;
 };
 
+enum clock_action {
+    CLOCK_ADVANCE_BY,
+    CLOCK_ADVANCE_TO,
+    CLOCK_SET_SCALE,
+    CLOCK_FREEZE,
+    CLOCK_RESUME
+};
+struct clock_change {
+    enum clock_action action;
+    int64_t ns; // by or to
+    double scale;
+    int64_t fired; // out: timed transitions applied
+};
+
 struct change {
     change_apply *apply;
+    struct clock_change *clock; // in the arena; set only by clock_change_new, `apply` is NULL then
     struct arena arena;
 
     // Who asks.
@@ -126,7 +141,7 @@ struct change {
             const char *name;
         } project_create;
         struct {
-            int scope; // enum scope
+            int scope;      // enum scope
             char token[65]; // made by the front door with secret_make
         } token;
     } request;

@@ -1,5 +1,5 @@
-// The cloud: one writer thread that applies every change, readers beside it, and the news of what was
-// committed. Front doors know this header, sim/change.h and the records.
+// The cloud: one writer thread that applies every change, readers beside it, and the news of what
+// was committed. Front doors know this header, sim/change.h and the records.
 #ifndef SIM_CLOUD_H
 #define SIM_CLOUD_H
 
@@ -21,20 +21,21 @@ struct cloud_config {
     bool has_seed;            // refused if the stored one differs
     struct pool_config pools;
     bool duplicate_names[KIND_COUNT]; // kinds whose names need not be unique
-    int64_t events_kept;      // number of events; 0: 100,000
-    int64_t event_bytes_kept; // and at most about so many bytes of them; 0: 256 MiB
+    int64_t events_kept;              // number of events; 0: 100,000
+    int64_t event_bytes_kept;         // and at most about so many bytes of them; 0: 256 MiB
 };
 
 enum scope { SCOPE_CLOUD, SCOPE_SIM }; // sim includes cloud
 
-// Opens (creating) the database and starts the writer thread. A new database gets the default project
+// Opens (creating) the database and starts the writer thread. A new database gets the default
+// project
 // ("default"), zones mock-1a, mock-1b, mock-1c of region mock-1 and the types small, medium, large.
 int cloud_open(const struct cloud_config *config, struct cloud **out, struct error *err);
 // Applies what is queued, stops the writer, closes the database. NULL allowed.
 void cloud_close(struct cloud *cloud);
 
-// Queues a change; c->done is called on the writer thread exactly once, also when the cloud is closing
-// (ERROR_UNAVAILABLE). The change stays the caller's.
+// Queues a change; c->done is called on the writer thread exactly once, also when the cloud is
+// closing (ERROR_UNAVAILABLE). The change stays the caller's.
 void cloud_submit(struct cloud *cloud, struct change *c);
 // Submits and waits; returns 0 or the negative code of c->error. For files and tests.
 int cloud_apply(struct cloud *cloud, struct change *c);
@@ -53,10 +54,10 @@ int64_t cloud_oldest_revision(struct cloud *cloud);
 // The envelope of openapi.json's Event.
 void event_encode(const struct event *event, struct json_writer *w);
 
-// Events after query->since, oldest first, from memory while they are recent, else from the database.
-// `each` gets the encoded envelope; of `event` only revision, project, kind and type are set. Bytes live
-// until it returns; a negative return stops and is returned. It runs under the lock of the news: it
-// copies and returns.
+// Events after query->since, oldest first, from memory while they are recent, else from the
+// database. `each` gets the encoded envelope; of `event` only revision, project, kind and type are
+// set. Bytes live until it returns; a negative return stops and is returned. It runs under the lock
+// of the news: it copies and returns.
 int cloud_events(struct cloud *cloud, const struct event_query *query,
                  int (*each)(void *context, const struct event *event, struct bytes envelope),
                  void *context, int64_t *out_revision, struct error *err);
@@ -88,16 +89,11 @@ struct clock_view {
     int64_t next_deadline_ns; // 0: none
 };
 struct clock_view cloud_clock(struct cloud *cloud);
+void cloud_clock_encode(struct cloud *cloud, struct buffer *out); // openapi.json's Clock
 int64_t cloud_now(struct cloud *cloud);
-enum clock_action { CLOCK_ADVANCE_BY, CLOCK_ADVANCE_TO, CLOCK_SET_SCALE, CLOCK_FREEZE, CLOCK_RESUME };
-struct clock_change { // a change of its own kind: submit with cloud_submit
-    enum clock_action action;
-    int64_t ns;   // by or to
-    double scale;
-    int64_t fired; // out: timed transitions applied
-};
+// A change that sets `c->clock`: the writer runs it between transactions. Its document is the
+// Clock.
 struct change *clock_change_new(const struct clock_change *what, const char *operation);
-const struct clock_change *clock_change_result(const struct change *c);
 
 // --- figures for /metrics ---
 struct cloud_stats {

@@ -1,5 +1,5 @@
-// What the files of the cloud's core share: the struct behind `struct cloud`. Not for front doors, nor
-// for the kinds of resources, which see a `struct txn`.
+// What the files of the cloud's core share: the struct behind `struct cloud`. Not for front doors,
+// nor for the kinds of resources, which see a `struct txn`.
 #ifndef SIM_CLOUD_INTERNAL_H
 #define SIM_CLOUD_INTERNAL_H
 
@@ -28,13 +28,13 @@ enum transition {
     TRANSITION_COUNT
 };
 
-// What the writer keeps in memory beside the database. A change that fails leaves none of it changed: it
-// is copied before each change and each batch, and copied back.
+// What the writer keeps in memory beside the database. A change that fails leaves none of it
+// changed: it is copied before each change and each batch, and copied back.
 struct ledger {
-    int64_t revision;       // last one given
-    int64_t trimmed;        // events up to this revision are gone
-    int64_t event_bytes;    // of documents of the kept events
-    int64_t next_due_ns;    // no transition is due before; 0: none is
+    int64_t revision;    // last one given
+    int64_t trimmed;     // events up to this revision are gone
+    int64_t event_bytes; // of documents of the kept events
+    int64_t next_due_ns; // no transition is due before; 0: none is
     uint64_t pool_next[POOL_COUNT];
     bool pool_full[POOL_COUNT]; // since the last release
     struct distribution latencies[TRANSITION_COUNT];
@@ -45,6 +45,7 @@ struct cloud {
     struct store *store;
     struct clock *clock;
     uint64_t seed;
+    int64_t default_project; // set once, when opening
     int64_t events_kept;
     int64_t event_bytes_kept;
     bool duplicate_names[KIND_COUNT];
@@ -52,10 +53,10 @@ struct cloud {
 
     // The writer thread's own.
     struct ledger ledger;
-    struct ledger saved;  // what of it the database has
-    struct arena arena;   // of timers, cleared after each batch
+    struct ledger saved;            // what of it the database has
+    struct arena arena;             // of timers, cleared after each batch
     struct buffer document, record; // scratch of the funnel
-    struct news_batch pending; // events of the open transaction
+    struct news_batch pending;      // events of the open transaction
     int64_t trimmed_idempotency_ns;
 
     pthread_t writer;
@@ -72,7 +73,7 @@ struct cloud {
 
     struct news *news;
     struct tokens *tokens;
-    atomic_llong next_deadline_ns; // for cloud_clock
+    atomic_llong next_deadline_ns, trimmed; // of the ledger, for readers
     atomic_llong changes, refused, batches, fired;
     atomic_bool writable;
 };
@@ -94,8 +95,8 @@ struct resource *record_from_row(enum kind kind, const struct row *row, struct a
 int pools_parse(struct cloud *cloud, const struct pool_config *config, struct error *err);
 int transition_parse(const char *name, enum transition *out, struct error *err);
 struct distribution transition_default(enum transition transition);
-int clock_apply(struct txn *t, struct change *c, struct error *err); // marks clock changes
 void encode_clock(struct cloud *cloud, struct json_writer *w);
+// Reads projects and tokens into memory.
 int tokens_reload(struct cloud *cloud, struct error *err);
 // The built-in catalogue of a new database: default project, zones, types.
 int catalog_seed(struct txn *t, struct error *err);

@@ -27,25 +27,25 @@ void event_encode(const struct event *event, struct json_writer *w)
     static const char *const types[] = {"created", "updated", "deleted"};
     static const char *const causes[] = {"api", "timer", "seed"};
 
-    json_object_begin(w);
-    json_field_int(w, "revision", event->revision);
-    json_field_time(w, "time", event->time_ns);
+    jw_object_begin(w);
+    jw_field_int(w, "revision", event->revision);
+    jw_field_time(w, "time", event->time_ns);
     if (event->project_name != NULL) {
-        json_field_string(w, "project", event->project_name);
+        jw_field_string(w, "project", event->project_name);
     }
-    json_field_string(w, "kind", kind_name(event->kind));
-    json_field_string(w, "id", event->id);
-    json_field_string(w, "type", types[event->type]);
-    json_key(w, "cause");
-    json_object_begin(w);
-    json_field_string(w, "type", causes[event->cause]);
+    jw_field_string(w, "kind", kind_name(event->kind));
+    jw_field_string(w, "id", event->id);
+    jw_field_string(w, "type", types[event->type]);
+    jw_key(w, "cause");
+    jw_object_begin(w);
+    jw_field_string(w, "type", causes[event->cause]);
     if (event->operation != NULL) {
-        json_field_string(w, "operation", event->operation);
+        jw_field_string(w, "operation", event->operation);
     }
-    json_object_end(w);
-    json_key(w, "document");
-    json_raw(w, event->document.data, event->document.length);
-    json_object_end(w);
+    jw_object_end(w);
+    jw_key(w, "document");
+    jw_raw(w, event->document.data, event->document.length);
+    jw_object_end(w);
 }
 
 void news_batch_add(struct news_batch *b, const struct event *event)
@@ -64,7 +64,7 @@ void news_batch_add(struct news_batch *b, const struct event *event)
     }
     buffer_init(&out);
     buffer_reserve(&out, event->document.length + 320);
-    json_writer_init(&w, &out);
+    jw_init(&w, &out);
     event_encode(event, &w);
     struct news_item *item = &b->items[b->count++];
     item->revision = event->revision;

@@ -1,5 +1,5 @@
-// News: the recent events, encoded once, for whoever watches. A bounded ring in memory; older events are
-// read from the database. Thread-safe; the writer publishes, any thread reads and waits.
+// News: the recent events, encoded once, for whoever watches. A bounded ring in memory; older
+// events are read from the database. Thread-safe; the writer publishes, any thread reads and waits.
 #ifndef SIM_NEWS_H
 #define SIM_NEWS_H
 
@@ -33,8 +33,8 @@ int64_t news_revision(struct news *n);
 // See cloud_wait_revision, cloud_wake.
 int64_t news_wait(struct news *n, int64_t after, int64_t monotonic_deadline);
 void news_wake(struct news *n);
-// 1 when the ring holds everything after query->since and `each` was called for what matches; 0 when
-// the database must be asked; negative what `each` returned.
+// 1 when the ring holds everything after query->since and `each` was called for what matches; 0
+// when the database must be asked; negative what `each` returned.
 int news_read(struct news *n, const struct event_query *query,
               int (*each)(void *context, const struct event *event, struct bytes envelope),
               void *context, int64_t *out_revision);

@@ -61,6 +61,17 @@ int64_t unpack_int(struct unpacker *in)
     return (int64_t)(value >> 1) ^ -(int64_t)(value & 1);
 }
 
+int unpack_enum(struct unpacker *in, int count)
+{
+    int64_t value = unpack_int(in);
+
+    if (value < 0 || value >= count) {
+        in->failed = true;
+        return 0;
+    }
+    return (int)value;
+}
+
 size_t unpack_count(struct unpacker *in)
 {
     int64_t count = unpack_int(in);

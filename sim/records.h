@@ -32,6 +32,12 @@ struct resource {
     int64_t revision;
 };
 
+// One change of a tag map.
+struct tag_patch {
+    const char *key;
+    const char *value; // NULL: delete
+};
+
 enum instance_state {
     INSTANCE_PENDING,
     INSTANCE_RUNNING,

@@ -14,9 +14,16 @@ struct entry {
     char token[TOKEN_MAX];
 };
 
+struct named_project {
+    struct named_project *next;
+    int64_t seq;
+    char name[]; // NUL-terminated
+};
+
 struct tokens {
     pthread_rwlock_t lock;
     struct entry *buckets[BUCKETS];
+    struct named_project *projects;
 };
 
 struct tokens *tokens_new(void)
@@ -31,6 +38,11 @@ struct tokens *tokens_new(void)
 
 static void forget(struct tokens *t, bool fixed_too)
 {
+    while (t->projects != NULL) {
+        struct named_project *project = t->projects;
+        t->projects = project->next;
+        free(project);
+    }
     for (size_t i = 0; i < BUCKETS; i++) {
         struct entry **at = &t->buckets[i];
         while (*at != NULL) {
@@ -53,6 +65,16 @@ void tokens_free(struct tokens *t)
     forget(t, true);
     pthread_rwlock_destroy(&t->lock);
     free(t);
+}
+
+void tokens_lock(struct tokens *t)
+{
+    pthread_rwlock_wrlock(&t->lock);
+}
+
+void tokens_unlock(struct tokens *t)
+{
+    pthread_rwlock_unlock(&t->lock);
 }
 
 // FNV-1a
@@ -97,19 +119,43 @@ int tokens_add(struct tokens *t, const char *token, const struct identity *who, 
     entry->fixed = fixed;
     entry->length = length;
     memcpy(entry->token, token, length + 1);
-    pthread_rwlock_wrlock(&t->lock);
     struct entry **bucket = bucket_of(t, token, length);
     entry->next = *bucket;
     *bucket = entry;
-    pthread_rwlock_unlock(&t->lock);
     return 0;
 }
 
 void tokens_forget_stored(struct tokens *t)
 {
-    pthread_rwlock_wrlock(&t->lock);
     forget(t, false);
+}
+
+void tokens_add_project(struct tokens *t, const char *name, int64_t seq)
+{
+    size_t size = strlen(name) + 1;
+    struct named_project *project = malloc(sizeof(*project) + size);
+
+    if (project == NULL) {
+        abort();
+    }
+    project->seq = seq;
+    memcpy(project->name, name, size);
+    project->next = t->projects;
+    t->projects = project;
+}
+
+int64_t tokens_project(struct tokens *t, const char *name)
+{
+    int64_t seq = 0;
+
+    pthread_rwlock_rdlock(&t->lock);
+    for (struct named_project *p = t->projects; p != NULL && seq == 0; p = p->next) {
+        if (strcmp(p->name, name) == 0) {
+            seq = p->seq;
+        }
+    }
     pthread_rwlock_unlock(&t->lock);
+    return seq;
 }
 
 bool tokens_find(struct tokens *t, const char *token, size_t length, struct identity *out)

@@ -1,8 +1,9 @@
-// One change in the making: everything a change needs to read and write the cloud. Internal to sim/.
+// One change in the making: everything a change needs to read and write the cloud. Internal to
+// sim/.
 //
-// txn_put and txn_delete are the funnel: whatever changes, for whatever reason, passes here and nowhere
-// else. They give it its revision, write its document, row, tags, references and event in the change's
-// transaction, log one line, and keep the event for publication after the commit.
+// txn_put and txn_delete are the funnel: whatever changes, for whatever reason, passes here and
+// nowhere else. They give it its revision, write its document, row, tags, references and event in
+// the change's transaction, log one line, and keep the event for publication after the commit.
 #ifndef SIM_TXN_H
 #define SIM_TXN_H
 
@@ -13,8 +14,8 @@ struct cloud;
 struct txn {
     struct cloud *cloud;
     struct store *store;
-    struct arena *arena;  // lives until the change has been committed and answered
-    int64_t now_ns;       // cloud time of the change
+    struct arena *arena; // lives until the change has been committed and answered
+    int64_t now_ns;      // cloud time of the change
     enum cause_type cause;
     const char *operation;    // operation id or transition; may be NULL
     int64_t project;          // of the caller
@@ -29,8 +30,9 @@ int txn_load(struct txn *t, enum kind kind, int64_t project, const char *id, str
 int txn_find(struct txn *t, enum kind kind, int64_t project, const char *id, struct resource **out,
              struct error *err);
 
-// A new record of the kind, zeroed, with created_ns, and the project of the caller when `in_project`.
-// `id` NULL: made from the next revision, so write it before making another of the kind.
+// A new record of the kind, zeroed, with created_ns, and the project of the caller when
+// `in_project`. `id` NULL: made from the next revision, so write it before making another of the
+// kind.
 struct resource *txn_new(struct txn *t, enum kind kind, bool in_project, const char *id);
 
 // Writes a record: created when its seq is 0, updated otherwise.
@@ -38,8 +40,8 @@ int txn_put(struct txn *t, struct resource *r, struct error *err);
 // Removes it; the event carries the record as it is now as its last document.
 int txn_delete(struct txn *t, struct resource *r, struct error *err);
 
-// ERROR_EXISTS (field "name") when another resource of the kind in the project has the name. `dead`:
-// mask of states in which a resource does not hold its name any more.
+// ERROR_EXISTS (field "name") when another resource of the kind in the project has the name.
+// `dead`: mask of states in which a resource does not hold its name any more.
 int txn_name_free(struct txn *t, const struct resource *r, const char *name, uint32_t dead,
                   struct error *err);
 
@@ -47,9 +49,17 @@ int txn_name_free(struct txn *t, const struct resource *r, const char *name, uin
 // 0 means: not timed, pass through within this change.
 int64_t txn_latency(struct txn *t, const char *transition);
 
-// Address pools (sim/pools.c): takes the next free address of a pool for `owner_id`. ERROR_EXHAUSTED
-// names the pool.
-enum pool { POOL_INTERNAL_V4, POOL_INTERNAL_V6, POOL_EXTERNAL_V4, POOL_EXTERNAL_V6, POOL_LB_V4, POOL_LB_V6, POOL_COUNT };
+// Address pools (sim/pools.c): takes the next free address of a pool for `owner_id`.
+// ERROR_EXHAUSTED names the pool.
+enum pool {
+    POOL_INTERNAL_V4,
+    POOL_INTERNAL_V6,
+    POOL_EXTERNAL_V4,
+    POOL_EXTERNAL_V6,
+    POOL_LB_V4,
+    POOL_LB_V6,
+    POOL_COUNT
+};
 int txn_ip_allocate(struct txn *t, enum pool pool, const char *owner_id, struct ip *out,
                     struct error *err);
 // Claims this very address; ERROR_EXISTS with `field` when it is taken.
@@ -58,8 +68,8 @@ int txn_ip_claim(struct txn *t, const struct ip *ip, const char *owner_id, const
 int txn_ip_release(struct txn *t, const struct ip *ip, struct error *err);
 const struct cidr *txn_pool_cidr(struct txn *t, enum pool pool); // NULL: pool not configured
 
-// An instance has changed state or is gone: routes and target pools that refer to it follow. Called by
-// the instance operations after their txn_put; implemented by routes and pools.
+// An instance has changed state or is gone: routes and target pools that refer to it follow. Called
+// by the instance operations after their txn_put; implemented by routes and pools.
 int route_instance_changed(struct txn *t, const struct instance *i, struct error *err);
 int target_pool_instance_changed(struct txn *t, const struct instance *i, struct error *err);
 
@@ -68,10 +78,6 @@ extern const struct kind_ops instance_kind, load_balancer_kind, target_pool_kind
     route_kind, zone_kind, instance_type_kind, latency_kind, project_kind;
 
 // Tag map changes, shared by all kinds. Sorted, refused when over 50.
-struct tag_patch {
-    const char *key;
-    const char *value; // NULL: delete
-};
 int resource_tags_patch(struct txn *t, struct resource *r, const struct tag_patch *patch,
                         size_t count, struct error *err);
 

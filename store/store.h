@@ -163,8 +163,10 @@ int store_ip_release(struct store *s, const struct ip *ip, struct error *err);
 
 // --- events, idempotency, tokens, meta (writer) ---
 int store_event_append(struct store *s, const struct event *event, struct error *err);
-// Deletes events with revision <= up_to, at most `limit` of them, oldest first.
-int store_events_trim(struct store *s, int64_t up_to, int limit, struct error *err);
+// Deletes events with revision <= up_to, at most `limit` of them, oldest first. *out_bytes: how long
+// their documents were together.
+int store_events_trim(struct store *s, int64_t up_to, int limit, int64_t *out_bytes,
+                      struct error *err);
 
 struct idempotent {
     int64_t project;

@@ -1,0 +1,329 @@
+#include "sim/cloud_internal.h"
+
+#include "base/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void init_locks(struct cloud *cloud)
+{
+    pthread_condattr_t attributes;
+
+    pthread_mutex_init(&cloud->queue_lock, NULL);
+    pthread_mutex_init(&cloud->reader_lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&cloud->queue_wake, &attributes);
+    pthread_condattr_destroy(&attributes);
+    cloud->queue_tail = &cloud->queue_head;
+}
+
+static void init_settings(struct cloud *cloud, const struct cloud_config *config)
+{
+    cloud->events_kept = config->events_kept == 0 ? 100000 : config->events_kept;
+    cloud->event_bytes_kept =
+        config->event_bytes_kept == 0 ? INT64_C(256) << 20 : config->event_bytes_kept;
+    memcpy(cloud->duplicate_names, config->duplicate_names, sizeof(cloud->duplicate_names));
+    atomic_init(&cloud->writable, true);
+}
+
+int cloud_open(const struct cloud_config *config, struct cloud **out, struct error *err)
+{
+    struct cloud *cloud = calloc(1, sizeof(*cloud));
+
+    if (cloud == NULL) {
+        return error_set(err, ERROR_INTERNAL, NULL, "out of memory");
+    }
+    init_locks(cloud);
+    init_settings(cloud, config);
+    int rc = pools_parse(cloud, &config->pools, err);
+    rc = rc < 0 ? rc : store_open(&config->store, &cloud->store, err);
+    rc = rc < 0 ? rc : ledger_load(cloud, config, err);
+    if (rc == 0) {
+        news_batch_truncate(&cloud->pending, 0); // of a new database: nobody has watched
+        cloud->news = news_new(cloud->ledger.revision);
+        cloud->tokens = tokens_new();
+        rc = cloud->news == NULL || cloud->tokens == NULL
+                 ? error_set(err, ERROR_INTERNAL, NULL, "out of memory")
+                 : tokens_reload(cloud, err);
+    }
+    if (rc == 0) {
+        atomic_store(&cloud->next_deadline_ns, cloud->ledger.next_due_ns);
+        atomic_store(&cloud->trimmed, cloud->ledger.trimmed);
+        cloud->writer_started = pthread_create(&cloud->writer, NULL, writer_main, cloud) == 0;
+        rc = cloud->writer_started ? 0 : error_set(err, ERROR_INTERNAL, NULL, "no more threads");
+    }
+    if (rc < 0) {
+        cloud_close(cloud);
+        return rc;
+    }
+    *out = cloud;
+    return 0;
+}
+
+static void stop_writer(struct cloud *cloud)
+{
+    struct error err = {0};
+
+    pthread_mutex_lock(&cloud->queue_lock);
+    cloud->closing = true;
+    pthread_cond_signal(&cloud->queue_wake);
+    pthread_mutex_unlock(&cloud->queue_lock);
+    pthread_join(cloud->writer, NULL);
+    if (clock_save(cloud, &err) < 0) {
+        log_line(LOG_WARN, "the clock could not be saved", "error", err.message, NULL);
+    }
+}
+
+void cloud_close(struct cloud *cloud)
+{
+    if (cloud == NULL) {
+        return;
+    }
+    if (cloud->writer_started) {
+        stop_writer(cloud);
+    }
+    for (size_t i = 0; i < cloud->reader_count; i++) {
+        reader_close(cloud->readers[i]);
+    }
+    free(cloud->readers);
+    news_batch_fini(&cloud->pending);
+    news_free(cloud->news);
+    tokens_free(cloud->tokens);
+    clock_free(cloud->clock);
+    store_close(cloud->store);
+    buffer_fini(&cloud->document);
+    buffer_fini(&cloud->record);
+    arena_fini(&cloud->arena);
+    pthread_cond_destroy(&cloud->queue_wake);
+    pthread_mutex_destroy(&cloud->queue_lock);
+    pthread_mutex_destroy(&cloud->reader_lock);
+    free(cloud);
+}
+
+void cloud_submit(struct cloud *cloud, struct change *c)
+{
+    c->next = NULL;
+    pthread_mutex_lock(&cloud->queue_lock);
+    bool closing = cloud->closing;
+    if (!closing) {
+        *cloud->queue_tail = c;
+        cloud->queue_tail = &c->next;
+        cloud->queue_length++;
+        pthread_cond_signal(&cloud->queue_wake);
+    }
+    pthread_mutex_unlock(&cloud->queue_lock);
+    if (closing) {
+        error_set(&c->error, ERROR_UNAVAILABLE, NULL, "the server is shutting down");
+        c->done(c);
+    }
+}
+
+struct waiter {
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool done;
+};
+
+static void applied(struct change *c)
+{
+    struct waiter *waiter = c->context;
+
+    pthread_mutex_lock(&waiter->lock);
+    waiter->done = true;
+    pthread_cond_signal(&waiter->wake);
+    pthread_mutex_unlock(&waiter->lock);
+}
+
+int cloud_apply(struct cloud *cloud, struct change *c)
+{
+    struct waiter waiter = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
+
+    c->done = applied;
+    c->context = &waiter;
+    cloud_submit(cloud, c);
+    pthread_mutex_lock(&waiter.lock);
+    while (!waiter.done) {
+        pthread_cond_wait(&waiter.wake, &waiter.lock);
+    }
+    pthread_mutex_unlock(&waiter.lock);
+    return -(int)c->error.code;
+}
+
+// --- reads ---
+
+static int reader_take(struct cloud *cloud, struct reader **out, struct error *err)
+{
+    pthread_mutex_lock(&cloud->reader_lock);
+    *out = cloud->reader_count > 0 ? cloud->readers[--cloud->reader_count] : NULL;
+    pthread_mutex_unlock(&cloud->reader_lock);
+    return *out != NULL ? 0 : reader_open(cloud->store, out, err);
+}
+
+static void reader_give(struct cloud *cloud, struct reader *reader)
+{
+    pthread_mutex_lock(&cloud->reader_lock);
+    if (cloud->reader_count == cloud->reader_capacity) {
+        size_t capacity = cloud->reader_capacity + 8;
+        struct reader **readers = realloc(cloud->readers, capacity * sizeof(struct reader *));
+        if (readers != NULL) {
+            cloud->readers = readers;
+            cloud->reader_capacity = capacity;
+        }
+    }
+    if (cloud->reader_count < cloud->reader_capacity) {
+        cloud->readers[cloud->reader_count++] = reader;
+        reader = NULL;
+    }
+    pthread_mutex_unlock(&cloud->reader_lock);
+    reader_close(reader);
+}
+
+int cloud_get(struct cloud *cloud, enum kind kind, int64_t project, const char *id,
+              struct buffer *out, int64_t *out_revision, struct error *err)
+{
+    struct reader *reader;
+
+    int rc = reader_take(cloud, &reader, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = reader_document(reader, kind, project, id, out, out_revision, err);
+    reader_give(cloud, reader);
+    if (rc == 0) {
+        return error_set(err, ERROR_NOT_FOUND, NULL, "%s %s does not exist", kind_name(kind), id);
+    }
+    return rc < 0 ? rc : 0;
+}
+
+int cloud_list(struct cloud *cloud, const struct list_query *query, struct buffer *out,
+               size_t *out_count, int64_t *out_next_seq, int64_t *out_revision, struct error *err)
+{
+    struct reader *reader;
+
+    int rc = reader_take(cloud, &reader, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = reader_list(reader, query, out, out_count, out_next_seq, out_revision, err);
+    reader_give(cloud, reader);
+    return rc;
+}
+
+int64_t cloud_revision(struct cloud *cloud)
+{
+    return news_revision(cloud->news);
+}
+
+struct forward {
+    int (*each)(void *context, const struct event *event, struct bytes envelope);
+    void *context;
+    struct buffer envelope;
+};
+
+static int encode_and_forward(void *context, const struct event *event)
+{
+    struct forward *forward = context;
+    struct json_writer w;
+
+    buffer_clear(&forward->envelope);
+    jw_init(&w, &forward->envelope);
+    event_encode(event, &w);
+    return forward->each(forward->context, event,
+                         (struct bytes){forward->envelope.data, forward->envelope.length});
+}
+
+int cloud_events(struct cloud *cloud, const struct event_query *query,
+                 int (*each)(void *context, const struct event *event, struct bytes envelope),
+                 void *context, int64_t *out_revision, struct error *err)
+{
+    struct forward forward = {.each = each, .context = context};
+    struct reader *reader;
+
+    int rc = news_read(cloud->news, query, each, context, out_revision);
+    if (rc != 0) {
+        return rc < 0 ? rc : 0;
+    }
+    rc = reader_take(cloud, &reader, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = reader_events(reader, query, encode_and_forward, &forward, out_revision, err);
+    reader_give(cloud, reader);
+    buffer_fini(&forward.envelope);
+    return rc;
+}
+
+int64_t cloud_wait_revision(struct cloud *cloud, int64_t after, int64_t monotonic_deadline)
+{
+    return news_wait(cloud->news, after, monotonic_deadline);
+}
+
+void cloud_wake(struct cloud *cloud)
+{
+    news_wake(cloud->news);
+}
+
+int64_t cloud_oldest_revision(struct cloud *cloud)
+{
+    return atomic_load(&cloud->trimmed) + 1;
+}
+
+// --- clock and figures ---
+
+void encode_clock(struct cloud *cloud, struct json_writer *w)
+{
+    static const char *const modes[] = {"real", "scaled", "manual"};
+    struct clock_view view = cloud_clock(cloud);
+
+    jw_object_begin(w);
+    jw_field_time(w, "now", view.now_ns);
+    jw_field_string(w, "mode", modes[view.mode]);
+    jw_key(w, "scale");
+    jw_double(w, view.scale);
+    jw_key(w, "frozen");
+    jw_bool(w, view.frozen);
+    if (view.next_deadline_ns != 0) {
+        jw_field_time(w, "next_deadline", view.next_deadline_ns);
+    }
+    jw_object_end(w);
+}
+
+void cloud_clock_encode(struct cloud *cloud, struct buffer *out)
+{
+    struct json_writer w;
+
+    jw_init(&w, out);
+    encode_clock(cloud, &w);
+}
+
+int64_t cloud_now(struct cloud *cloud)
+{
+    return clock_now(cloud->clock);
+}
+
+struct clock_view cloud_clock(struct cloud *cloud)
+{
+    struct clock_state state = clock_snapshot(cloud->clock);
+
+    return (struct clock_view){.now_ns = state.cloud_ns,
+                               .mode = state.mode,
+                               .scale = state.frozen ? 0 : state.scale,
+                               .frozen = state.frozen,
+                               .next_deadline_ns = atomic_load(&cloud->next_deadline_ns)};
+}
+
+struct cloud_stats cloud_stats(struct cloud *cloud)
+{
+    pthread_mutex_lock(&cloud->queue_lock);
+    int64_t queue_length = cloud->queue_length;
+    pthread_mutex_unlock(&cloud->queue_lock);
+    return (struct cloud_stats){.revision = cloud_revision(cloud),
+                                .changes = atomic_load(&cloud->changes),
+                                .refused = atomic_load(&cloud->refused),
+                                .batches = atomic_load(&cloud->batches),
+                                .transitions_fired = atomic_load(&cloud->fired),
+                                .queue_length = queue_length,
+                                .database_bytes = store_database_bytes(cloud->store),
+                                .writable = atomic_load(&cloud->writable)};
+}

@@ -1,0 +1,112 @@
+// Address pools: configured blocks from which instances and load balancers get their addresses. The
+// next free address is looked for behind the last one given, so a released address rests for one
+// round.
+#include "sim/cloud_internal.h"
+
+#include <string.h>
+
+#define TRIES_MAX (UINT64_C(1) << 20) // of a pool too large to be walked in whole
+
+static const struct {
+    const char *name;
+    const char *fallback;
+    enum ip_family family;
+} pool_specs[POOL_COUNT] = {
+    [POOL_INTERNAL_V4] = {"internal_ipv4", "10.0.0.0/12", IP_V4},
+    [POOL_INTERNAL_V6] = {"internal_ipv6", "fd00:10::/64", IP_V6},
+    [POOL_EXTERNAL_V4] = {"external_ipv4", "198.18.0.0/15", IP_V4},
+    [POOL_EXTERNAL_V6] = {"external_ipv6", "2001:db8:1::/64", IP_V6},
+    [POOL_LB_V4] = {"load_balancer_ipv4", "127.64.0.0/16", IP_V4},
+    [POOL_LB_V6] = {"load_balancer_ipv6", "2001:db8:2::/64", IP_V6},
+};
+
+int pools_parse(struct cloud *cloud, const struct pool_config *config, struct error *err)
+{
+    const char *given[POOL_COUNT] = {
+        config->internal_v4, config->internal_v6,      config->external_v4,
+        config->external_v6, config->load_balancer_v4, config->load_balancer_v6,
+    };
+
+    for (int i = 0; i < POOL_COUNT; i++) {
+        struct error why = {0};
+        const char *text = given[i] != NULL ? given[i] : pool_specs[i].fallback;
+        if (cidr_parse(text, &cloud->pools[i], &why) < 0) {
+            return error_set(err, ERROR_INVALID, "address_pools", "%s: %s", pool_specs[i].name,
+                             why.message);
+        }
+        if (cloud->pools[i].base.family != pool_specs[i].family ||
+            cidr_size(&cloud->pools[i]) < 4) {
+            return error_set(err, ERROR_INVALID, "address_pools",
+                             "%s: %s is not an %s block of at least four addresses",
+                             pool_specs[i].name, text, ip_family_name(pool_specs[i].family));
+        }
+        for (int j = 0; j < i; j++) {
+            if (cidr_overlaps(&cloud->pools[i], &cloud->pools[j])) {
+                return error_set(err, ERROR_INVALID, "address_pools", "%s overlaps %s",
+                                 pool_specs[i].name, pool_specs[j].name);
+            }
+        }
+    }
+    return 0;
+}
+
+const struct cidr *txn_pool_cidr(struct txn *t, enum pool pool)
+{
+    return &t->cloud->pools[pool];
+}
+
+static int exhausted(struct txn *t, enum pool pool, struct error *err)
+{
+    char text[CIDR_TEXT_MAX];
+
+    cidr_format(&t->cloud->pools[pool], text);
+    return error_set(err, ERROR_EXHAUSTED, NULL, "no free address in the pool %s (%s)",
+                     pool_specs[pool].name, text);
+}
+
+int txn_ip_allocate(struct txn *t, enum pool pool, const char *owner_id, struct ip *out,
+                    struct error *err)
+{
+    struct ledger *ledger = &t->cloud->ledger;
+    const struct cidr *cidr = &t->cloud->pools[pool];
+    uint64_t usable = cidr_size(cidr) - 2; // not the first, not the last
+    uint64_t tries = usable < TRIES_MAX ? usable : TRIES_MAX;
+
+    if (ledger->pool_full[pool]) {
+        return exhausted(t, pool, err);
+    }
+    for (uint64_t i = 0; i < tries; i++) {
+        uint64_t index = ledger->pool_next[pool] % usable;
+        struct ip ip = cidr_nth(cidr, index + 1);
+        ledger->pool_next[pool] = index + 1;
+        int rc = store_ip_claim(t->store, &ip, owner_id, err);
+        if (rc < 0) {
+            return rc;
+        }
+        if (rc == 1) {
+            *out = ip;
+            return 0;
+        }
+    }
+    ledger->pool_full[pool] = true;
+    return exhausted(t, pool, err);
+}
+
+int txn_ip_claim(struct txn *t, const struct ip *ip, const char *owner_id, const char *field,
+                 struct error *err)
+{
+    int rc = store_ip_claim(t->store, ip, owner_id, err);
+
+    if (rc == 0) {
+        char text[IP_TEXT_MAX];
+        ip_format(ip, text);
+        return error_set(err, ERROR_EXISTS, field, "the address %s is in use", text);
+    }
+    return rc < 0 ? rc : 0;
+}
+
+int txn_ip_release(struct txn *t, const struct ip *ip, struct error *err)
+{
+    memset(t->cloud->ledger.pool_full, 0, sizeof(t->cloud->ledger.pool_full));
+    return store_ip_release(t->store, ip, err);
+}

@@ -1,0 +1,383 @@
+#include "base/log.h"
+#include "sim/cloud_internal.h"
+#include "sim/pack.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RECORD_VERSION 1
+#define TAGS_MAX 50
+
+const struct kind_ops *kind_ops_of(enum kind kind)
+{
+    static const struct kind_ops *const all[KIND_COUNT] = {
+        [KIND_INSTANCE] = &instance_kind,
+        [KIND_LOAD_BALANCER] = &load_balancer_kind,
+        [KIND_TARGET_POOL] = &target_pool_kind,
+        [KIND_ADDRESS] = &address_kind,
+        [KIND_ROUTE] = &route_kind,
+        [KIND_ZONE] = &zone_kind,
+        [KIND_INSTANCE_TYPE] = &instance_type_kind,
+        [KIND_LATENCY] = &latency_kind,
+        [KIND_PROJECT] = &project_kind,
+    };
+    return all[kind];
+}
+
+// --- records and rows ---
+
+static void pack_record(const struct resource *r, struct buffer *out)
+{
+    buffer_clear(out);
+    pack_int(out, RECORD_VERSION);
+    pack_string(out, r->project_name);
+    pack_string(out, r->reason_code);
+    pack_string(out, r->reason_message);
+    pack_int(out, r->created_ns);
+    pack_int(out, r->updated_ns);
+    pack_int(out, (int64_t)r->tag_count);
+    for (size_t i = 0; i < r->tag_count; i++) {
+        pack_string(out, r->tags[i].key);
+        pack_string(out, r->tags[i].value);
+    }
+    kind_ops_of(r->kind)->pack(r, out);
+}
+
+static void unpack_tags(struct resource *r, struct unpacker *in, struct arena *arena)
+{
+    r->tag_count = unpack_count(in);
+    if (r->tag_count > 0) {
+        r->tags = arena_alloc(arena, r->tag_count * sizeof(*r->tags));
+    }
+    for (size_t i = 0; i < r->tag_count; i++) {
+        r->tags[i].key = unpack_string(in);
+        r->tags[i].value = unpack_string(in);
+    }
+}
+
+struct resource *record_from_row(enum kind kind, const struct row *row, struct arena *arena,
+                                 struct error *err)
+{
+    const struct kind_ops *ops = kind_ops_of(kind);
+    struct resource *r = arena_alloc(arena, ops->size);
+    struct unpacker in = {.at = row->record.data,
+                          .end = (const unsigned char *)row->record.data + row->record.length};
+
+    r->kind = kind;
+    r->seq = row->seq;
+    r->id = row->id;
+    r->project = row->project;
+    r->name = row->name;
+    r->state = r->stored_state = row->state;
+    r->transition_ns = row->transition_ns;
+    r->revision = row->revision;
+    in.failed = unpack_int(&in) != RECORD_VERSION;
+    r->project_name = unpack_string(&in);
+    r->reason_code = unpack_string(&in);
+    r->reason_message = unpack_string(&in);
+    r->created_ns = unpack_int(&in);
+    r->updated_ns = unpack_int(&in);
+    unpack_tags(r, &in, arena);
+    ops->unpack(r, &in, arena);
+    if (in.failed || in.at != in.end) {
+        error_set(err, ERROR_INTERNAL, NULL, "the stored record of %s %s is damaged",
+                  kind_name(kind), row->id);
+        return NULL;
+    }
+    return r;
+}
+
+int txn_find(struct txn *t, enum kind kind, int64_t project, const char *id, struct resource **out,
+             struct error *err)
+{
+    struct row row;
+    int rc = store_get(t->store, kind, project, id, t->arena, &row, err);
+
+    if (rc <= 0) {
+        return rc;
+    }
+    *out = record_from_row(kind, &row, t->arena, err);
+    return *out == NULL ? -ERROR_INTERNAL : 1;
+}
+
+int txn_load(struct txn *t, enum kind kind, int64_t project, const char *id, struct resource **out,
+             struct error *err)
+{
+    int rc = txn_find(t, kind, project, id, out, err);
+
+    if (rc == 0) {
+        return error_set(err, ERROR_NOT_FOUND, NULL, "%s %s does not exist", kind_name(kind), id);
+    }
+    return rc < 0 ? rc : 0;
+}
+
+struct resource *txn_new(struct txn *t, enum kind kind, bool in_project, const char *id)
+{
+    const struct kind_ops *ops = kind_ops_of(kind);
+    struct resource *r = arena_alloc(t->arena, ops->size);
+
+    if (id == NULL) {
+        char *made = arena_alloc(t->arena, ID_MAX);
+        id_make(made, ops->id_prefix, t->cloud->seed, t->cloud->ledger.revision + 1);
+        id = made;
+    }
+    r->kind = kind;
+    r->id = id;
+    r->name = id;
+    r->stored_state = -1;
+    r->created_ns = t->now_ns;
+    if (in_project) {
+        r->project = t->project;
+        r->project_name = t->project_name;
+    }
+    return r;
+}
+
+// --- the funnel ---
+
+int txn_event(struct txn *t, enum kind kind, const char *id, int64_t project,
+              const char *project_name, enum event_type type, struct bytes document,
+              struct error *err)
+{
+    struct ledger *ledger = &t->cloud->ledger;
+    struct event event = {.revision = ++ledger->revision,
+                          .time_ns = t->now_ns,
+                          .project = project,
+                          .project_name = project_name,
+                          .kind = kind,
+                          .id = id,
+                          .type = type,
+                          .cause = t->cause,
+                          .operation = t->operation,
+                          .document = document};
+
+    ledger->event_bytes += (int64_t)document.length;
+    news_batch_add(&t->cloud->pending, &event);
+    return store_event_append(t->store, &event, err);
+}
+
+static void log_change(const struct txn *t, const struct resource *r, enum event_type type)
+{
+    static const char *const verbs[] = {"created", "updated", "deleted"};
+    const char *const *states = kind_ops_of(r->kind)->state_names;
+    enum log_level level = LOG_DEBUG;
+    const char *from = "", *to = "";
+    char revision[24];
+
+    if (states != NULL) {
+        from = r->stored_state < 0 ? "none" : states[r->stored_state];
+        to = states[r->state];
+        level = r->stored_state != r->state || type == EVENT_DELETED ? LOG_INFO : LOG_DEBUG;
+    }
+    if (!log_enabled(level)) {
+        return;
+    }
+    snprintf(revision, sizeof(revision), "%" PRId64, r->revision);
+    log_line(level, verbs[type], "kind", kind_name(r->kind), "id", r->id, "name", r->name, "from",
+             from, "to", to, "cause", t->operation == NULL ? "" : t->operation, "revision",
+             revision, NULL);
+}
+
+// Gives the record the next revision and writes its document into the scratch buffer.
+static int encode_document(struct txn *t, struct resource *r, struct bytes *out, struct error *err)
+{
+    struct buffer *document = &t->cloud->document;
+    struct json_writer w;
+
+    r->updated_ns = t->now_ns;
+    r->revision = t->cloud->ledger.revision + 1;
+    buffer_clear(document);
+    jw_init(&w, document);
+    kind_ops_of(r->kind)->encode(r, &w);
+    if (document->failed) {
+        return error_set(err, ERROR_INTERNAL, NULL, "out of memory");
+    }
+    *out = (struct bytes){document->data, document->length};
+    return 0;
+}
+
+static int put_row(struct txn *t, struct resource *r, struct bytes document, struct error *err)
+{
+    const struct kind_ops *ops = kind_ops_of(r->kind);
+    struct buffer *record = &t->cloud->record;
+    struct row row = {.seq = r->seq,
+                      .id = r->id,
+                      .project = r->project,
+                      .name = r->name,
+                      .state = r->state,
+                      .transition_ns = r->transition_ns,
+                      .revision = r->revision,
+                      .document = document};
+
+    pack_record(r, record);
+    if (record->failed) {
+        return error_set(err, ERROR_INTERNAL, NULL, "out of memory");
+    }
+    row.record = (struct bytes){record->data, record->length};
+    if (ops->columns != NULL) {
+        ops->columns(r, row.columns);
+    }
+    int rc = store_put(t->store, r->kind, &row, err);
+    r->seq = row.seq;
+    return rc;
+}
+
+static int put_links(struct txn *t, struct resource *r, bool is_new, struct error *err)
+{
+    const struct kind_ops *ops = kind_ops_of(r->kind);
+    int rc = 0;
+
+    if (!is_new || r->tag_count > 0) {
+        rc = store_tags_set(t->store, r->kind, r->seq, r->tags, r->tag_count, err);
+    }
+    if (rc == 0 && ops->references != NULL) {
+        const char **targets = NULL;
+        size_t count = ops->references(r, t->arena, &targets);
+        rc = store_references_set(t->store, r->kind, r->seq, targets, count, err);
+    }
+    return rc;
+}
+
+static void note_due(struct ledger *ledger, int64_t transition_ns)
+{
+    if (transition_ns != 0 && (ledger->next_due_ns == 0 || transition_ns < ledger->next_due_ns)) {
+        ledger->next_due_ns = transition_ns;
+    }
+}
+
+int txn_put(struct txn *t, struct resource *r, struct error *err)
+{
+    bool is_new = r->seq == 0;
+    enum event_type type = is_new ? EVENT_CREATED : EVENT_UPDATED;
+    struct bytes document;
+
+    int rc = encode_document(t, r, &document, err);
+    if (rc == 0) {
+        rc = put_row(t, r, document, err);
+    }
+    if (rc == 0) {
+        rc = put_links(t, r, is_new, err);
+    }
+    if (rc == 0) {
+        rc = txn_event(t, r->kind, r->id, r->project, r->project_name, type, document, err);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    note_due(&t->cloud->ledger, r->transition_ns);
+    log_change(t, r, type);
+    r->stored_state = r->state;
+    return 0;
+}
+
+int txn_delete(struct txn *t, struct resource *r, struct error *err)
+{
+    struct bytes document;
+
+    int rc = encode_document(t, r, &document, err);
+    if (rc == 0) {
+        rc = store_delete(t->store, r->kind, r->seq, r->id, err);
+    }
+    if (rc == 0) {
+        rc =
+            txn_event(t, r->kind, r->id, r->project, r->project_name, EVENT_DELETED, document, err);
+    }
+    if (rc == 0) {
+        log_change(t, r, EVENT_DELETED);
+    }
+    return rc;
+}
+
+// --- helpers of the kinds ---
+
+int txn_name_free(struct txn *t, const struct resource *r, const char *name, uint32_t dead,
+                  struct error *err)
+{
+    struct row row;
+
+    if (t->cloud->duplicate_names[r->kind]) {
+        return 0;
+    }
+    int rc = store_get_by_name(t->store, r->kind, r->project, name, dead, t->arena, &row, err);
+    if (rc == 1 && row.seq != r->seq) {
+        return error_set(err, ERROR_EXISTS, "name", "%s %s has the name %s already",
+                         kind_name(r->kind), row.id, name);
+    }
+    return rc < 0 ? rc : 0;
+}
+
+static int by_key(const void *a, const void *b)
+{
+    return strcmp(((const struct store_tag *)a)->key, ((const struct store_tag *)b)->key);
+}
+
+int resource_tags_patch(struct txn *t, struct resource *r, const struct tag_patch *patch,
+                        size_t count, struct error *err)
+{
+    if (count == 0) {
+        return 0;
+    }
+    struct store_tag *tags = arena_alloc(t->arena, (r->tag_count + count) * sizeof(*tags));
+    size_t kept = 0;
+
+    for (size_t i = 0; i < r->tag_count; i++) {
+        bool patched = false;
+        for (size_t p = 0; p < count && !patched; p++) {
+            patched = strcmp(r->tags[i].key, patch[p].key) == 0;
+        }
+        if (!patched) {
+            tags[kept++] = r->tags[i];
+        }
+    }
+    for (size_t p = 0; p < count; p++) {
+        if (patch[p].value != NULL) {
+            tags[kept++] = (struct store_tag){patch[p].key, patch[p].value};
+        }
+    }
+    if (kept > TAGS_MAX) {
+        return error_set(err, ERROR_INVALID, "tags", "a resource has at most %d tags", TAGS_MAX);
+    }
+    qsort(tags, kept, sizeof(*tags), by_key);
+    r->tags = tags;
+    r->tag_count = kept;
+    return 0;
+}
+
+void encode_head(const struct resource *r, struct json_writer *w)
+{
+    jw_field_string(w, "id", r->id);
+    if (r->project_name != NULL) {
+        jw_field_string(w, "project", r->project_name);
+    }
+    jw_field_string(w, "name", r->name);
+}
+
+void encode_state(const struct resource *r, struct json_writer *w)
+{
+    jw_field_string(w, "state", kind_ops_of(r->kind)->state_names[r->state]);
+    if (r->reason_code != NULL) {
+        jw_key(w, "state_reason");
+        jw_object_begin(w);
+        jw_field_string(w, "code", r->reason_code);
+        jw_field_string(w, "message", r->reason_message == NULL ? "" : r->reason_message);
+        jw_object_end(w);
+    }
+}
+
+void encode_tail(const struct resource *r, struct json_writer *w)
+{
+    jw_key(w, "tags");
+    jw_object_begin(w);
+    for (size_t i = 0; i < r->tag_count; i++) {
+        jw_field_string(w, r->tags[i].key, r->tags[i].value);
+    }
+    jw_object_end(w);
+    jw_field_time(w, "created_at", r->created_ns);
+    jw_field_time(w, "updated_at", r->updated_ns);
+    if (r->transition_ns != 0) {
+        jw_field_time(w, "transition_at", r->transition_ns);
+    }
+    jw_field_int(w, "revision", r->revision);
+}

@@ -1,0 +1,499 @@
+// The writer: the one thread that changes the cloud. It takes whatever changes are waiting, and the
+// timed transitions that are due, applies each inside its own savepoint, commits once, and only
+// then tells: first the watchers, then the callers. A change that comes alone is not kept waiting
+// for company.
+#include "base/log.h"
+#include "base/timefmt.h"
+#include "sim/cloud_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define DUE_BATCH 256      // timed transitions beside changes in one batch
+#define ADVANCE_BATCH 4096 // in one transaction of a clock advance
+#define TRIM_BATCH 64      // events trimmed per batch, beyond those it added
+#define IDEMPOTENCY_KEPT (24 * 3600 * NS_PER_S)
+#define RETRY_AFTER (1 * NS_PER_S) // monotonic, after a batch that could not be committed
+
+static void begin_txn(struct cloud *cloud, struct txn *t)
+{
+    memset(t, 0, sizeof(*t));
+    t->cloud = cloud;
+    t->store = cloud->store;
+    t->arena = &cloud->arena;
+    t->now_ns = clock_now(cloud->clock);
+}
+
+// --- one step inside its savepoint ---
+
+struct mark { // what a failed step puts back
+    struct ledger ledger;
+    size_t news;
+};
+
+static int step_begin(struct cloud *cloud, struct mark *mark, struct error *err)
+{
+    mark->ledger = cloud->ledger;
+    mark->news = cloud->pending.count;
+    return store_savepoint(cloud->store, err);
+}
+
+static int step_end(struct cloud *cloud, const struct mark *mark, int rc, struct error *err)
+{
+    if (rc == 0) {
+        rc = store_savepoint_release(cloud->store, err);
+    }
+    if (rc < 0) {
+        store_savepoint_rollback(cloud->store);
+        news_batch_truncate(&cloud->pending, mark->news);
+        cloud->ledger = mark->ledger;
+    }
+    return rc;
+}
+
+// --- changes ---
+
+// 1 when an earlier answer was found and given, 0 when the change is to be applied.
+static int answer_again(struct txn *t, struct change *c, struct error *err)
+{
+    struct idempotent known;
+
+    int rc = store_idempotent_get(t->store, c->project, c->operation, c->idempotency_key, t->arena,
+                                  &known, err);
+    if (rc <= 0) {
+        return rc;
+    }
+    if (known.fingerprint != c->fingerprint) {
+        return error_set(err, ERROR_IDEMPOTENCY, "Idempotency-Key",
+                         "this key was used with another request");
+    }
+    buffer_append(&c->document, known.document.data, known.document.length);
+    c->revision = known.revision;
+    c->result_id = known.id;
+    c->replayed = true;
+    return 1;
+}
+
+static int remember_answer(struct txn *t, const struct change *c, struct error *err)
+{
+    struct idempotent entry = {.project = c->project,
+                               .operation = c->operation,
+                               .key = c->idempotency_key,
+                               .fingerprint = c->fingerprint,
+                               .created_ns = t->now_ns,
+                               .revision = c->revision,
+                               .id = c->result_id == NULL ? "" : c->result_id,
+                               .document = {c->document.data, c->document.length}};
+
+    return store_idempotent_put(t->store, &entry, err);
+}
+
+static int apply(struct txn *t, struct change *c, struct error *err)
+{
+    int rc = c->idempotency_key == NULL ? 0 : answer_again(t, c, err);
+
+    if (rc != 0) {
+        return rc < 0 ? rc : 0;
+    }
+    rc = c->apply(t, c, err);
+    if (rc == 0 && c->idempotency_key != NULL) {
+        rc = remember_answer(t, c, err);
+    }
+    return rc;
+}
+
+static void apply_change(struct cloud *cloud, struct change *c)
+{
+    struct mark mark;
+    struct txn t;
+
+    begin_txn(cloud, &t);
+    t.arena = &c->arena;
+    t.cause = c->cause;
+    t.operation = c->operation;
+    t.project = c->project;
+    t.project_name = c->project_name;
+    int rc = step_begin(cloud, &mark, &c->error);
+    if (rc == 0) {
+        rc = step_end(cloud, &mark, apply(&t, c, &c->error), &c->error);
+    }
+    if (rc < 0) {
+        buffer_clear(&c->document);
+    }
+}
+
+// --- timed transitions ---
+
+// A step that failed for another reason than storage is a mistake of ours: say so and try again
+// later, rather than for ever at once.
+static int postpone(struct cloud *cloud, enum kind kind, struct row *row, struct error *err)
+{
+    log_line(LOG_ERROR, "a timed transition failed", "kind", kind_name(kind), "id", row->id,
+             "error", err->message, NULL);
+    row->transition_ns = clock_now(cloud->clock) + RETRY_AFTER;
+    memset(err, 0, sizeof(*err));
+    return store_put(cloud->store, kind, row, err);
+}
+
+static int fire(struct cloud *cloud, enum kind kind, struct row *row, struct error *err)
+{
+    struct mark mark;
+    struct txn t;
+
+    begin_txn(cloud, &t);
+    t.cause = CAUSE_TIMER;
+    t.project = row->project;
+    int rc = step_begin(cloud, &mark, err);
+    if (rc < 0) {
+        return rc;
+    }
+    struct resource *r = record_from_row(kind, row, t.arena, err);
+    if (r == NULL) {
+        rc = -ERROR_INTERNAL;
+    } else {
+        t.project_name = r->project_name;
+        rc = kind_ops_of(kind)->due(&t, r, err);
+    }
+    rc = step_end(cloud, &mark, rc, err);
+    if (rc < 0 && err->code != ERROR_STORAGE) {
+        rc = postpone(cloud, kind, row, err);
+    }
+    return rc;
+}
+
+// Fires what is due by `up_to`, in (due, revision) order, at most `limit`; returns how many or an
+// error. `stepping`: moves the clock to each deadline first.
+static int fire_due(struct cloud *cloud, int64_t up_to, int limit, bool stepping, struct error *err)
+{
+    enum kind kind;
+    struct row row;
+    int fired = 0, rc = 1;
+
+    while (fired < limit && rc == 1) {
+        arena_clear(&cloud->arena);
+        rc = store_next_due(cloud->store, up_to, &cloud->arena, &kind, &row, err);
+        if (rc == 1) {
+            if (stepping) {
+                clock_advance_to(cloud->clock, row.transition_ns);
+            }
+            int done = fire(cloud, kind, &row, err);
+            if (done < 0) {
+                return done;
+            }
+            fired++;
+        }
+    }
+    if (rc >= 0) {
+        rc = store_next_transition(cloud->store, &cloud->ledger.next_due_ns, err);
+    }
+    return rc < 0 ? rc : fired;
+}
+
+static bool is_due(struct cloud *cloud)
+{
+    int64_t due = cloud->ledger.next_due_ns;
+    return due != 0 && due <= clock_now(cloud->clock);
+}
+
+// --- housekeeping ---
+
+static int trim(struct cloud *cloud, struct error *err)
+{
+    struct ledger *ledger = &cloud->ledger;
+    int64_t kept = ledger->revision - ledger->trimmed;
+    int64_t excess = kept - cloud->events_kept;
+    int rc = 0;
+
+    if (ledger->event_bytes > cloud->event_bytes_kept && kept > 1) {
+        int64_t average = ledger->event_bytes / kept + 1;
+        int64_t over = (ledger->event_bytes - cloud->event_bytes_kept) / average + 1;
+        excess = excess > over ? excess : over;
+    }
+    excess = excess < kept ? excess : kept - 1; // the newest stays
+    int64_t most = (int64_t)cloud->pending.count + TRIM_BATCH;
+    excess = excess < most ? excess : most;
+    if (excess > 0) {
+        int64_t freed = 0;
+        rc = store_events_trim(cloud->store, ledger->trimmed + excess, (int)excess, &freed, err);
+        ledger->trimmed += excess;
+        ledger->event_bytes -= freed;
+    }
+    int64_t now = clock_now(cloud->clock);
+    if (rc == 0 && now - cloud->trimmed_idempotency_ns > IDEMPOTENCY_KEPT / 24) {
+        rc = store_idempotent_trim(cloud->store, now - IDEMPOTENCY_KEPT, err);
+        cloud->trimmed_idempotency_ns = now;
+    }
+    return rc;
+}
+
+// --- a batch ---
+
+static int begin(struct cloud *cloud, struct mark *mark, struct error *err)
+{
+    mark->ledger = cloud->ledger;
+    mark->news = 0;
+    return store_begin(cloud->store, err);
+}
+
+// Commits and publishes, or puts everything back.
+static int finish(struct cloud *cloud, const struct mark *mark, int rc, struct error *err)
+{
+    rc = rc < 0 ? rc : trim(cloud, err);
+    rc = rc < 0 ? rc : ledger_save(cloud, err);
+    if (rc < 0) {
+        store_rollback(cloud->store);
+    } else {
+        rc = store_commit(cloud->store, err);
+    }
+    atomic_store(&cloud->writable, rc == 0);
+    if (rc < 0) {
+        news_batch_truncate(&cloud->pending, 0);
+        cloud->ledger = mark->ledger;
+        return rc;
+    }
+    if (cloud->ledger.tokens_changed) {
+        cloud->ledger.tokens_changed = false;
+        if (tokens_reload(cloud, err) < 0) {
+            log_line(LOG_ERROR, "tokens could not be read", "error", err->message, NULL);
+        }
+    }
+    cloud->saved = cloud->ledger;
+    atomic_store(&cloud->next_deadline_ns, cloud->ledger.next_due_ns);
+    atomic_store(&cloud->trimmed, cloud->ledger.trimmed);
+    atomic_fetch_add(&cloud->batches, 1);
+    news_publish(cloud->news, &cloud->pending);
+    return 0;
+}
+
+static void answer(struct cloud *cloud, struct change *c)
+{
+    atomic_fetch_add(c->error.code == ERROR_NONE ? &cloud->changes : &cloud->refused, 1);
+    c->done(c);
+}
+
+static void answer_all(struct cloud *cloud, struct change *first, const struct error *failed)
+{
+    struct change *next;
+
+    for (struct change *c = first; c != NULL; c = next) {
+        next = c->next; // `c` may be gone once answered
+        if (failed != NULL) {
+            c->error = *failed;
+            buffer_clear(&c->document);
+        }
+        answer(cloud, c);
+    }
+}
+
+// Changes (may be none) and what is due, in one transaction.
+static int run_batch(struct cloud *cloud, struct change *first)
+{
+    struct error err = {0};
+    struct mark mark;
+    int fired = 0;
+
+    int rc = begin(cloud, &mark, &err);
+    if (rc == 0) {
+        for (struct change *c = first; c != NULL; c = c->next) {
+            apply_change(cloud, c);
+        }
+        if (is_due(cloud)) {
+            fired = fire_due(cloud, clock_now(cloud->clock), DUE_BATCH, false, &err);
+        }
+        rc = finish(cloud, &mark, fired < 0 ? fired : 0, &err);
+    }
+    if (rc < 0) {
+        log_line(LOG_ERROR, "changes could not be written", "error", err.message, NULL);
+    } else {
+        atomic_fetch_add(&cloud->fired, fired);
+    }
+    answer_all(cloud, first, rc < 0 ? &err : NULL);
+    return rc;
+}
+
+// --- the clock ---
+
+struct change *clock_change_new(const struct clock_change *what, const char *operation)
+{
+    struct change *c = change_new(NULL, operation);
+
+    if (c != NULL) {
+        c->clock = arena_alloc(&c->arena, sizeof(*c->clock));
+        *c->clock = *what;
+    }
+    return c;
+}
+
+// The event that says how the clock was changed, and the clock for after a crash.
+static int record_clock(struct cloud *cloud, const struct change *c, struct error *err)
+{
+    struct buffer *document = &cloud->document;
+    struct json_writer w;
+    struct txn t;
+
+    begin_txn(cloud, &t);
+    t.cause = c->cause;
+    t.operation = c->operation;
+    buffer_clear(document);
+    jw_init(&w, document);
+    encode_clock(cloud, &w);
+    int rc = txn_event(&t, KIND_CLOCK, "clock", 0, NULL, EVENT_UPDATED,
+                       (struct bytes){document->data, document->length}, err);
+    return rc < 0 ? rc : clock_save(cloud, err);
+}
+
+static int advance(struct cloud *cloud, struct change *c, int64_t to)
+{
+    bool done = false;
+    int rc = 0;
+
+    while (rc == 0 && !done) {
+        struct mark mark;
+        rc = begin(cloud, &mark, &c->error);
+        if (rc < 0) {
+            break;
+        }
+        int fired = fire_due(cloud, to, ADVANCE_BATCH, true, &c->error);
+        done = fired < ADVANCE_BATCH;
+        rc = fired < 0 ? fired : 0;
+        if (rc == 0 && done) {
+            clock_advance_to(cloud->clock, to);
+            rc = record_clock(cloud, c, &c->error);
+        } else if (rc == 0) {
+            rc = clock_save(cloud, &c->error);
+        }
+        rc = finish(cloud, &mark, rc, &c->error);
+        if (rc == 0) {
+            c->clock->fired += fired;
+            atomic_fetch_add(&cloud->fired, fired);
+        }
+    }
+    return rc;
+}
+
+static int change_speed(struct cloud *cloud, struct change *c)
+{
+    struct clock_state before = clock_snapshot(cloud->clock);
+    struct mark mark;
+
+    switch (c->clock->action) {
+    case CLOCK_SET_SCALE:
+        clock_set_scale(cloud->clock, c->clock->scale);
+        break;
+    case CLOCK_FREEZE:
+        clock_freeze(cloud->clock);
+        break;
+    default:
+        clock_resume(cloud->clock);
+    }
+    int rc = begin(cloud, &mark, &c->error);
+    if (rc == 0) {
+        rc = finish(cloud, &mark, record_clock(cloud, c, &c->error), &c->error);
+    }
+    if (rc < 0) {
+        clock_set_scale(cloud->clock, before.frozen ? 0 : before.scale);
+    }
+    return rc;
+}
+
+static void run_clock(struct cloud *cloud, struct change *c)
+{
+    const struct clock_change *what = c->clock;
+    int64_t now = clock_now(cloud->clock);
+    struct json_writer w;
+    int rc;
+
+    if (what->action == CLOCK_ADVANCE_TO && what->ns < now) {
+        rc = error_set(&c->error, ERROR_INVALID, "to", "the clock is past that already");
+    } else if (what->action == CLOCK_ADVANCE_TO || what->action == CLOCK_ADVANCE_BY) {
+        rc = advance(cloud, c, what->action == CLOCK_ADVANCE_BY ? now + what->ns : what->ns);
+    } else {
+        rc = change_speed(cloud, c);
+    }
+    if (rc == 0) {
+        jw_init(&w, &c->document);
+        encode_clock(cloud, &w);
+    }
+    answer(cloud, c);
+}
+
+// --- the thread ---
+
+static void split(struct change **first, struct change **out_run)
+{
+    struct change **at = first;
+
+    while (*at != NULL && (*at)->clock == NULL) {
+        at = &(*at)->next;
+    }
+    struct change *rest = *at;
+    *at = NULL;
+    *out_run = *first;
+    *first = rest;
+}
+
+// Runs of ordinary changes make a batch each; a clock change stands alone, in its place.
+static int run_all(struct cloud *cloud, struct change *first)
+{
+    int rc = 0;
+
+    while (first != NULL) {
+        struct change *run;
+        split(&first, &run);
+        if (run != NULL) {
+            rc = run_batch(cloud, run);
+        }
+        if (first != NULL) {
+            struct change *clock_change = first;
+            first = first->next;
+            run_clock(cloud, clock_change);
+        }
+    }
+    return rc;
+}
+
+static int64_t due_monotonic(struct cloud *cloud)
+{
+    int64_t due = cloud->ledger.next_due_ns;
+    return due == 0 ? INT64_MAX : clock_monotonic_at(cloud->clock, due);
+}
+
+// Takes all that is queued; NULL when a deadline came first or the cloud closes (*out_closing).
+static struct change *take(struct cloud *cloud, int64_t deadline, bool *out_closing)
+{
+    struct timespec until = {.tv_sec = deadline / NS_PER_S, .tv_nsec = deadline % NS_PER_S};
+
+    pthread_mutex_lock(&cloud->queue_lock);
+    while (cloud->queue_head == NULL && !cloud->closing && clock_monotonic() < deadline) {
+        if (deadline == INT64_MAX) {
+            pthread_cond_wait(&cloud->queue_wake, &cloud->queue_lock);
+        } else {
+            pthread_cond_timedwait(&cloud->queue_wake, &cloud->queue_lock, &until);
+        }
+    }
+    struct change *first = cloud->queue_head;
+    cloud->queue_head = NULL;
+    cloud->queue_tail = &cloud->queue_head;
+    cloud->queue_length = 0;
+    *out_closing = cloud->closing;
+    pthread_mutex_unlock(&cloud->queue_lock);
+    return first;
+}
+
+void *writer_main(void *argument)
+{
+    struct cloud *cloud = argument;
+    int64_t not_before = 0;
+    bool closing = false;
+
+    for (;;) {
+        int64_t deadline = due_monotonic(cloud);
+        struct change *first = take(cloud, deadline > not_before ? deadline : not_before, &closing);
+        if (first == NULL && closing) {
+            return NULL;
+        }
+        int rc = first != NULL ? run_all(cloud, first) : run_batch(cloud, NULL);
+        not_before = rc < 0 ? clock_monotonic() + RETRY_AFTER : 0;
+        arena_clear(&cloud->arena);
+    }
+}
