@@ -1,0 +1,104 @@
+// The record of an instance: packed, as a document, as columns.
+#include "sim/instance.h"
+#include "sim/names.h"
+#include "sim/pack.h"
+#include "sim/txn.h"
+
+static void pack(const struct resource *r, struct buffer *out)
+{
+    const struct instance *i = (const struct instance *)r;
+
+    pack_string(out, i->zone);
+    pack_string(out, i->region);
+    pack_string(out, i->type);
+    pack_int(out, i->lifecycle);
+    pack_int(out, i->backend);
+    pack_int(out, (int64_t)i->address_count);
+    for (size_t n = 0; n < i->address_count; n++) {
+        const struct instance_address *a = &i->addresses[n];
+
+        pack_int(out, a->type);
+        pack_ip(out, &a->ip);
+        pack_string(out, a->ip.family ? NULL : a->text); // of an IP address it is derived
+    }
+}
+
+static void unpack_address(struct instance_address *a, struct unpacker *in, struct arena *arena)
+{
+    char text[IP_TEXT_MAX];
+
+    a->type = (enum address_type)unpack_enum(in, ADDRESS_HOSTNAME + 1);
+    a->ip = unpack_ip(in);
+    a->text = unpack_string(in);
+    if (a->ip.family) {
+        ip_format(&a->ip, text);
+        a->text = arena_strdup(arena, text);
+    }
+}
+
+static void unpack(struct resource *r, struct unpacker *in, struct arena *arena)
+{
+    struct instance *i = (struct instance *)r;
+
+    i->zone = unpack_string(in);
+    i->region = unpack_string(in);
+    i->type = unpack_string(in);
+    i->lifecycle = (enum instance_lifecycle)unpack_enum(in, LIFECYCLE_SPOT + 1);
+    i->backend = (enum instance_backend)unpack_enum(in, BACKEND_VIRTUAL_NODE + 1);
+    i->address_count = unpack_count(in);
+    i->addresses = arena_alloc(arena, i->address_count * sizeof(*i->addresses));
+    for (size_t n = 0; n < i->address_count && !in->failed; n++)
+        unpack_address(&i->addresses[n], in, arena);
+}
+
+static void encode_address(const struct instance_address *a, struct json_writer *w)
+{
+    jw_object_begin(w);
+    jw_field_string(w, "type", address_type_names[a->type]);
+    if (a->ip.family)
+        jw_field_string(w, "family", ip_family_name(a->ip.family));
+    jw_field_string(w, "address", a->text);
+    jw_object_end(w);
+}
+
+static void encode(const struct resource *r, struct json_writer *w)
+{
+    const struct instance *i = (const struct instance *)r;
+
+    jw_object_begin(w);
+    encode_head(r, w);
+    encode_state(r, w);
+    jw_field_string(w, "zone", i->zone);
+    jw_field_string(w, "region", i->region);
+    jw_field_string(w, "type", i->type);
+    jw_field_string(w, "lifecycle", lifecycle_names[i->lifecycle]);
+    jw_field_string(w, "backend", backend_names[i->backend]);
+    jw_key(w, "addresses");
+    jw_array_begin(w);
+    for (size_t n = 0; n < i->address_count; n++)
+        encode_address(&i->addresses[n], w);
+    jw_array_end(w);
+    encode_tail(r, w);
+    jw_object_end(w);
+}
+
+static void columns(const struct resource *r, const char *out[KIND_COLUMNS_MAX])
+{
+    const struct instance *i = (const struct instance *)r;
+
+    out[0] = i->zone;
+    out[1] = i->type;
+    out[2] = lifecycle_names[i->lifecycle];
+}
+
+const struct kind_ops instance_kind = {
+    .kind = KIND_INSTANCE,
+    .size = sizeof(struct instance),
+    .id_prefix = "i",
+    .state_names = instance_state_names,
+    .pack = pack,
+    .unpack = unpack,
+    .encode = encode,
+    .columns = columns,
+    .due = instance_due,
+};

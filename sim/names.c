@@ -1,0 +1,43 @@
+#include "sim/names.h"
+
+#include "sim/records.h"
+
+#include <stddef.h>
+
+const char *const lifecycle_names[] = {"on-demand", "spot", NULL};
+const char *const backend_names[] = {"none", "virtual-node", NULL};
+const char *const address_type_names[] = {"internal",     "external", "internal-dns",
+                                          "external-dns", "hostname", NULL};
+const char *const scheme_names[] = {"internet-facing", "internal", NULL};
+const char *const protocol_names[] = {"TCP", "UDP", NULL};
+const char *const proxy_protocol_names[] = {"none", "v1", "v2", NULL};
+const char *const session_affinity_names[] = {"none", "client-ip", NULL};
+const char *const target_health_names[] = {"initial", "healthy", "unhealthy", "draining", NULL};
+const char *const health_check_protocol_names[] = {"none", "TCP", "HTTP", NULL};
+
+const char *const instance_state_names[] = {
+    [INSTANCE_PENDING] = "pending",
+    [INSTANCE_RUNNING] = "running",
+    [INSTANCE_STOPPING] = "stopping",
+    [INSTANCE_STOPPED] = "stopped",
+    [INSTANCE_REBOOTING] = "rebooting",
+    [INSTANCE_TERMINATING] = "terminating",
+    [INSTANCE_TERMINATED] = "terminated",
+    [INSTANCE_ERROR] = "error",
+    [INSTANCE_STATES] = NULL,
+};
+
+const char *const load_balancer_state_names[] = {
+    [LB_PROVISIONING] = "provisioning",
+    [LB_ACTIVE] = "active",
+    [LB_UPDATING] = "updating",
+    [LB_DELETING] = "deleting",
+    [LB_DELETED] = "deleted",
+    [LB_ERROR] = "error",
+    [LB_STATES] = NULL,
+};
+
+const char *const route_state_names[] = {
+    [ROUTE_PENDING] = "pending",   [ROUTE_ACTIVE] = "active",   [ROUTE_BLACKHOLE] = "blackhole",
+    [ROUTE_DELETING] = "deleting", [ROUTE_DELETED] = "deleted", [ROUTE_STATES] = NULL,
+};
