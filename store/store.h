@@ -1,17 +1,17 @@
 // The only place with SQL: one SQLite file, one writer, many readers.
 //
-// Every kind of resource has a table of the same shape: the columns that are queried, the packed record
-// (opaque here; sim/ packs and unpacks it) and the canonical JSON document that a GET sends. Beside
-// them: events (one per revision), tags, references between resources, claimed IP addresses,
+// Every kind of resource has a table of the same shape: the columns that are queried, the packed
+// record (opaque here; sim/ packs and unpacks it) and the canonical JSON document that a GET sends.
+// Beside them: events (one per revision), tags, references between resources, claimed IP addresses,
 // idempotency keys, tokens, and a few numbers that the cloud keeps (meta).
 //
-// Opening takes flock() on `<db>.lock`, which holds pid and address: a second server is refused by name.
-// The database is opened with SQLite's unix-excl VFS: nobody else may open it, so the WAL index lives in
-// heap memory and a read costs no fcntl() calls.
+// Opening takes flock() on `<db>.lock`, which holds pid and address: a second server is refused by
+// name. The database is opened with SQLite's unix-excl VFS: nobody else may open it, so the WAL
+// index lives in heap memory and a read costs no fcntl() calls.
 //
-// Threads: one thread at a time may use the writer functions; a `struct reader` belongs to one thread at
-// a time and never blocks the writer. Strings and bytes handed out live until the arena is cleared
-// (writer) or as said (reader).
+// Threads: one thread at a time may use the writer functions; a `struct reader` belongs to one
+// thread at a time and never blocks the writer. Strings and bytes handed out live until the arena
+// is cleared (writer) or as said (reader).
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
@@ -58,9 +58,9 @@ struct store_tag {
 };
 
 struct row {
-    int64_t seq;        // creation order, position in lists; 0: not stored yet
-    const char *id;     // unique per kind
-    int64_t project;    // seq of the project; 0: belongs to none
+    int64_t seq;     // creation order, position in lists; 0: not stored yet
+    const char *id;  // unique per kind
+    int64_t project; // seq of the project; 0: belongs to none
     const char *name;
     int state;
     int64_t transition_ns; // cloud time of the next timed transition; 0: none
@@ -89,20 +89,21 @@ struct event {
 enum durability { DURABILITY_PROCESS, DURABILITY_POWER }; // synchronous NORMAL | FULL
 
 struct store_options {
-    const char *path;        // ":memory:": a private file in a 0700 directory on /dev/shm, gone at exit
+    const char *path; // ":memory:": a private file in a 0700 directory on /dev/shm, gone at exit
     enum durability durability;
-    const char *address;     // written to the lock file, for the error of a second server; may be NULL
+    const char *address; // written to the lock file, for the error of a second server; may be NULL
 };
 
 struct store;  // opaque; owns the writer connection
 struct reader; // opaque; one read connection
 
-// Creates or migrates the schema. Errors name the file: in use (pid and address of the holder), not a
-// database or corrupt, written by a newer version, read-only, no space.
+// Creates or migrates the schema. Errors name the file: in use (pid and address of the holder), not
+// a database or corrupt, written by a newer version, read-only, no space.
 int store_open(const struct store_options *options, struct store **out, struct error *err);
-void store_close(struct store *s); // checkpoints, removes a private database and the lock; NULL allowed
+void store_close(
+    struct store *s); // checkpoints, removes a private database and the lock; NULL allowed
 void store_set_address(struct store *s, const char *address); // rewrites the lock file
-const char *store_path(const struct store *s); // the real file
+const char *store_path(const struct store *s);                // the real file
 uint64_t store_database_bytes(const struct store *s); // database + WAL file sizes, for metrics
 
 // --- transactions (writer) ---
@@ -115,7 +116,9 @@ int store_savepoint_release(struct store *s, struct error *err);
 void store_savepoint_rollback(struct store *s);
 
 // --- resources (writer) ---
-// Inserts (row->seq == 0: sets it) or updates by seq.
+// Inserts (row->seq == 0: sets it to the revision, so that it follows the order of creation and is
+// never used again) or updates by seq; id and project never change. ERROR_EXISTS when the id is
+// taken.
 int store_put(struct store *s, enum kind kind, struct row *row, struct error *err);
 // Removes the row with its tags, references and claimed addresses.
 int store_delete(struct store *s, enum kind kind, int64_t seq, const char *id, struct error *err);
@@ -134,8 +137,8 @@ int store_next_due(struct store *s, int64_t up_to_ns, struct arena *arena, enum 
                    struct row *out, struct error *err);
 // Smallest transition_ns of all rows, 0: none.
 int store_next_transition(struct store *s, int64_t *out_ns, struct error *err);
-// Calls `each` for every row of the kind (project 0: all), in list order; stops on a negative return.
-// `each` must not change rows of that kind. Bytes and strings live until it returns.
+// Calls `each` for every row of the kind (project 0: all), in list order; stops on a negative
+// return. `each` must not change rows of that kind. Bytes and strings live until it returns.
 int store_each(struct store *s, enum kind kind, int64_t project,
                int (*each)(void *context, const struct row *row, struct error *err), void *context,
                struct error *err);
@@ -145,8 +148,8 @@ int store_count(struct store *s, enum kind kind, int64_t project, int64_t *out, 
 int store_tags_set(struct store *s, enum kind kind, int64_t seq, const struct store_tag *tags,
                    size_t count, struct error *err);
 
-// References: the resource (kind, seq) points to the resource with id `target`. `set` replaces all of
-// the owner's (writing only the difference: an owner may have thousands).
+// References: the resource (kind, seq) points to the resource with id `target`. `set` replaces all
+// of the owner's (writing only the difference: an owner may have thousands).
 int store_references_set(struct store *s, enum kind kind, int64_t seq, const char *const *targets,
                          size_t count, struct error *err);
 // Seqs and ids of the `kind` owners that refer to `target`, in seq order, in `arena`.
@@ -157,14 +160,15 @@ struct owner {
 int store_referrers(struct store *s, const char *target, enum kind kind, struct arena *arena,
                     struct owner **out, size_t *out_count, struct error *err);
 
-// Claims an address for a resource: 1 claimed, 0 somebody else's (or its own) already, negative error.
+// Claims an address for a resource: 1 claimed, 0 somebody else's (or its own) already, negative
+// error.
 int store_ip_claim(struct store *s, const struct ip *ip, const char *owner_id, struct error *err);
 int store_ip_release(struct store *s, const struct ip *ip, struct error *err);
 
 // --- events, idempotency, tokens, meta (writer) ---
 int store_event_append(struct store *s, const struct event *event, struct error *err);
-// Deletes events with revision <= up_to, at most `limit` of them, oldest first. *out_bytes: how long
-// their documents were together.
+// Deletes events with revision <= up_to, at most `limit` of them, oldest first; never the
+// newest one. *out_bytes: how long their documents were together.
 int store_events_trim(struct store *s, int64_t up_to, int limit, int64_t *out_bytes,
                       struct error *err);
 
@@ -179,17 +183,20 @@ struct idempotent {
     struct bytes document; // body of the answer
 };
 int store_idempotent_get(struct store *s, int64_t project, const char *operation, const char *key,
-                         struct arena *arena, struct idempotent *out, struct error *err); // three-way
+                         struct arena *arena, struct idempotent *out,
+                         struct error *err); // three-way
 int store_idempotent_put(struct store *s, const struct idempotent *entry, struct error *err);
 int store_idempotent_trim(struct store *s, int64_t before_ns, struct error *err);
 
-int store_token_put(struct store *s, const char *token, int64_t project, int scope, struct error *err);
+int store_token_put(struct store *s, const char *token, int64_t project, int scope,
+                    struct error *err);
 int store_tokens_delete(struct store *s, int64_t project, struct error *err);
 int store_tokens_each(struct store *s,
                       int (*each)(void *context, const char *token, int64_t project, int scope),
                       void *context, struct error *err);
 
-int store_meta_get_int(struct store *s, const char *key, int64_t *inout, struct error *err); // unset: kept
+int store_meta_get_int(struct store *s, const char *key, int64_t *inout,
+                       struct error *err); // unset: kept
 int store_meta_set_int(struct store *s, const char *key, int64_t value, struct error *err);
 int store_meta_get_double(struct store *s, const char *key, double *inout, struct error *err);
 int store_meta_set_double(struct store *s, const char *key, double value, struct error *err);
@@ -204,18 +211,18 @@ int reader_document(struct reader *r, enum kind kind, int64_t project, const cha
 
 struct list_query {
     enum kind kind;
-    int64_t project;      // 0: any
-    const char *name;     // NULL: any
-    uint32_t states;      // bit mask (1 << state); 0: any
+    int64_t project;                       // 0: any
+    const char *name;                      // NULL: any
+    uint32_t states;                       // bit mask (1 << state); 0: any
     const char *columns[KIND_COLUMNS_MAX]; // NULL: any
-    const struct store_tag *tags; // all must match
+    const struct store_tag *tags;          // all must match
     size_t tag_count;
-    int64_t after_seq;    // 0: from the start
-    int limit;            // >= 1
-    size_t max_bytes;     // stops once `out` has grown by that; 0: no such limit
+    int64_t after_seq; // 0: from the start
+    int limit;         // >= 1
+    size_t max_bytes;  // stops once `out` has grown by that; 0: no such limit
 };
-// Appends the documents, joined by commas, to `out`; *out_next_seq is the last seq when there are more,
-// else 0; *out_revision is the newest event revision in the same snapshot.
+// Appends the documents, joined by commas, to `out`; *out_next_seq is the last seq when there are
+// more, else 0; *out_revision is the newest event revision in the same snapshot.
 int reader_list(struct reader *r, const struct list_query *query, struct buffer *out,
                 size_t *out_count, int64_t *out_next_seq, int64_t *out_revision, struct error *err);
 
@@ -225,8 +232,8 @@ struct event_query {
     int kind;        // -1: all
     int limit;
 };
-// Calls `each` in revision order (bytes live until it returns; negative stops). ERROR_COMPACTED when
-// events after `since` are gone already. *out_revision: newest revision in the snapshot.
+// Calls `each` in revision order (bytes live until it returns; negative stops). ERROR_COMPACTED
+// when events after `since` are gone already. *out_revision: newest revision in the snapshot.
 int reader_events(struct reader *r, const struct event_query *query,
                   int (*each)(void *context, const struct event *event), void *context,
                   int64_t *out_revision, struct error *err);

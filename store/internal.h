@@ -1,0 +1,34 @@
+// What the files of store/ share.
+#ifndef STORE_INTERNAL_H
+#define STORE_INTERNAL_H
+
+#include "store/lockfile.h"
+#include "store/statement.h"
+
+struct store {
+    struct connection c; // the writer
+    struct lockfile lock;
+    char *path;
+    char *directory; // of a private database, else NULL
+    int wal_frames;  // after the last commit
+
+    // No row of the kind is due before this: 0 when unknown, INT64_MAX when none has a deadline.
+    // Only raised by looking, so wrong after a rollback: then all become 0.
+    int64_t due_bound[KIND_COUNT];
+};
+
+#define STORE_TRIMMED_KEY "store.events_trimmed" // meta: newest revision that was ever trimmed
+
+void store_forget(struct store *s); // drops what is remembered of the database's content
+
+// Tags, references and addresses of a row that goes (store/relations.c).
+int relations_delete(struct store *s, enum kind kind, int64_t seq, const char *id,
+                     struct error *err);
+
+// Appends the columns of a row as row_read expects them.
+void row_columns(struct buffer *sql, enum kind kind);
+// Reads the current row; with an arena, strings and bytes are copied into it, otherwise they are
+// SQLite's until the next step.
+void row_read(sqlite3_stmt *st, enum kind kind, struct arena *arena, struct row *out);
+
+#endif
