@@ -34,7 +34,7 @@ static bool has_address(const struct instance_address *list, size_t count,
 static int claim(struct txn *t, const struct instance *i, const struct instance_address *list,
                  size_t n, struct error *err)
 {
-    char field[32];
+    char field[64];
 
     snprintf(field, sizeof(field), "addresses[%zu].address", n);
     if (has_address(list, n, &list[n]))

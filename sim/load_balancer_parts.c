@@ -46,7 +46,7 @@ static int check_pool(struct txn *t, const struct load_balancer *lb, const char 
 int load_balancer_check_listeners(struct txn *t, const struct load_balancer *lb,
                                   const struct listener *listeners, size_t count, struct error *err)
 {
-    char field[48];
+    char field[64];
 
     if (count > LISTENERS_MAX)
         return error_set(err, ERROR_INVALID, "listeners",
@@ -101,7 +101,7 @@ static int take_reserved(struct txn *t, struct load_balancer *lb, const char *id
                          struct error *err)
 {
     struct resource *found;
-    char field[32];
+    char field[64];
     int rc;
 
     snprintf(field, sizeof(field), "address_ids[%zu]", n);

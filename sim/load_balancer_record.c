@@ -4,8 +4,6 @@
 #include "sim/pack.h"
 #include "sim/txn.h"
 
-#include <string.h>
-
 static void pack_listener(const struct listener *l, struct buffer *out)
 {
     pack_int(out, l->protocol);
@@ -137,16 +135,7 @@ static void encode(const struct resource *r, struct json_writer *w)
     jw_object_end(w);
 }
 
-static bool is_listed(const char *const *list, size_t count, const char *id)
-{
-    for (size_t n = 0; n < count; n++) {
-        if (strcmp(list[n], id) == 0)
-            return true;
-    }
-    return false;
-}
-
-// Target pools (each once) and reserved addresses.
+// Target pools and reserved addresses.
 static size_t references(const struct resource *r, struct arena *arena, const char ***out)
 {
     const struct load_balancer *lb = (const struct load_balancer *)r;
@@ -154,10 +143,8 @@ static size_t references(const struct resource *r, struct arena *arena, const ch
         arena_alloc(arena, (lb->listener_count + lb->address_count) * sizeof(*list));
     size_t count = 0;
 
-    for (size_t n = 0; n < lb->listener_count; n++) {
-        if (!is_listed(list, count, lb->listeners[n].target_pool_id))
-            list[count++] = lb->listeners[n].target_pool_id;
-    }
+    for (size_t n = 0; n < lb->listener_count; n++)
+        list[count++] = lb->listeners[n].target_pool_id;
     for (size_t n = 0; n < lb->address_count; n++) {
         if (lb->addresses[n].address_id)
             list[count++] = lb->addresses[n].address_id;

@@ -51,7 +51,7 @@ static int refuse_duplicates(struct arena *arena, const struct target_ref *refs,
                              struct error *err)
 {
     struct entry *index = arena_alloc(arena, (count + 1) * sizeof(*index));
-    char field[32];
+    char field[64];
 
     for (size_t n = 0; n < count; n++)
         index[n] = entry_of(refs[n].instance_id, refs[n].address, n);
@@ -111,7 +111,7 @@ static int admit(struct txn *t, const struct target_pool *pool, const struct tar
 {
     struct target target = {.instance_id = ref->instance_id, .address = ref->address};
     enum target_event event;
-    char field[40];
+    char field[64];
     int rc = observe(t, pool, &target, &event, err);
 
     if (rc < 0)
