@@ -4,7 +4,6 @@ package nodes
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -96,23 +95,14 @@ func slim(object any) (any, error) {
 }
 
 // Run watches the nodes until ctx ends, then ends all kubelets and waits for them.
-func (f *Fleet) Run(ctx context.Context) error {
-	stopped := make(chan struct{})
-	go func() {
-		f.informer.Run(ctx.Done())
-		close(stopped)
-	}()
-	<-stopped
+func (f *Fleet) Run(ctx context.Context) {
+	f.informer.RunWithContext(ctx)
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
-	for id, p := range f.running {
-		f.off(id, p)
+	for _, p := range f.running {
+		f.off(p)
 		<-p.ended
 	}
-	if !errors.Is(ctx.Err(), context.Canceled) {
-		return ctx.Err()
-	}
-	return nil
 }
 
 // observe makes a kubelet report at once when somebody else, such as the node lifecycle controller, changed its readiness.
@@ -164,11 +154,11 @@ func (f *Fleet) Off(id string) {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
 	if p := f.running[id]; p != nil {
-		f.off(id, p)
+		f.off(p)
 	}
 }
 
-func (f *Fleet) off(id string, p *power) {
+func (f *Fleet) off(p *power) {
 	if p.kubelet == nil {
 		return
 	}
@@ -179,7 +169,6 @@ func (f *Fleet) off(id string, p *power) {
 	}
 	p.kubelet.log.Info("switched off")
 	p.kubelet = nil
-	_ = id
 }
 
 // Forget is Off for an instance that will not come back.

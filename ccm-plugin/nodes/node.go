@@ -59,9 +59,9 @@ func newNode(instance api.Instance, size api.InstanceType, options Options, now 
 
 func nodeLabels(name string, extra map[string]string) map[string]string {
 	labels := map[string]string{
-		corev1.LabelHostname:     name,
-		corev1.LabelOSStable:     "linux",
-		corev1.LabelArchStable:   runtime.GOARCH,
+		corev1.LabelHostname:      name,
+		corev1.LabelOSStable:      "linux",
+		corev1.LabelArchStable:    runtime.GOARCH,
 		"beta.kubernetes.io/os":   "linux",
 		"beta.kubernetes.io/arch": runtime.GOARCH,
 	}
