@@ -50,28 +50,37 @@ type Proxy struct {
 // NewProxy starts a proxy that ends with the test.
 func NewProxy(t testing.TB, target string) *Proxy {
 	t.Helper()
-	base, err := url.Parse(target)
+	p, err := OpenProxy(target)
 	if err != nil {
 		t.Fatal(err)
 	}
-	forward := httputil.NewSingleHostReverseProxy(base)
-	forward.FlushInterval = -1 // the event stream
-	forward.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, err error) {
-		http.Error(w, err.Error(), http.StatusBadGateway)
+	t.Cleanup(p.Close)
+	return p
+}
+
+// OpenProxy is NewProxy for a proxy that several tests share; the caller closes it.
+func OpenProxy(target string) (*Proxy, error) {
+	base, err := url.Parse(target)
+	if err != nil {
+		return nil, err
 	}
-	director := forward.Director
-	forward.Director = func(r *http.Request) {
-		director(r)
-		r.Host = base.Host
+	forward := &httputil.ReverseProxy{
+		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(base) },
+		FlushInterval: -1, // the event stream
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+		},
 	}
 	p := &Proxy{}
 	p.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.serve(forward, w, r) }))
 	p.URL = p.server.URL
-	t.Cleanup(func() {
-		p.server.CloseClientConnections()
-		p.server.Close()
-	})
-	return p
+	return p, nil
+}
+
+// Close ends it, open streams included.
+func (p *Proxy) Close() {
+	p.server.CloseClientConnections()
+	p.server.Close()
 }
 
 // Inject adds a fault; the function takes it away again.

@@ -5,6 +5,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -51,28 +52,52 @@ func Binary() string {
 	return filepath.Join(filepath.Dir(here), "..", "..", "build", "mockcloud")
 }
 
-// Start runs `mockcloud serve` on a free port and waits until it listens. A missing binary fails the test: what these tests
-// are about is the real server.
+// Start runs `mockcloud serve` on a free port, waits until it listens, and ends it with the test. A missing binary fails the
+// test: what these tests are about is the real server.
 func Start(t testing.TB, options Options) *Server {
 	t.Helper()
+	s, err := Launch(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// Launch is Start for a server that several tests share; the caller stops it.
+func Launch(options Options) (*Server, error) {
 	if _, err := os.Stat(Binary()); err != nil {
-		t.Fatalf("the mockcloud server is missing: %v (build it with make, or set %s)", err, BinaryEnv)
+		return nil, fmt.Errorf("the mockcloud server is missing: %w (build it with make, or set %s)", err, BinaryEnv)
+	}
+	directory, err := os.MkdirTemp("", "mockcloud-test-")
+	if err != nil {
+		return nil, err
 	}
 	if options.Clock == "" {
 		options.Clock = "manual"
 	}
-	s := &Server{TokenFile: filepath.Join(t.TempDir(), "token"), log: &tail{}}
+	s := &Server{TokenFile: filepath.Join(directory, "token"), log: &tail{}}
 	arguments := append([]string{"serve", "--db", ":memory:", "--listen", "127.0.0.1:0", "--clock", options.Clock,
 		"--seed", "1", "--token-file", s.TokenFile, "--log-format", "json"}, options.Args...)
 	s.process = exec.Command(Binary(), arguments...)
+	if err := s.start(); err != nil {
+		return nil, errors.Join(err, s.Stop())
+	}
+	return s, nil
+}
+
+func (s *Server) start() error {
 	stderr, err := s.process.StderrPipe()
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	if err := s.process.Start(); err != nil {
-		t.Fatalf("starting %s: %v", Binary(), err)
+		return err
 	}
-	t.Cleanup(func() { s.stop(t) })
 	listening := make(chan string, 1)
 	go s.read(stderr, listening)
 	select {
@@ -80,17 +105,15 @@ func Start(t testing.TB, options Options) *Server {
 	case <-time.After(startPatience):
 	}
 	if s.URL == "" {
-		t.Fatalf("mockcloud does not listen; its log:\n%s", s.log)
+		return fmt.Errorf("mockcloud does not listen; its log:\n%s", s.log)
 	}
 	token, err := os.ReadFile(s.TokenFile)
 	if err != nil {
-		t.Fatalf("token file: %v", err)
+		return fmt.Errorf("token file: %w", err)
 	}
 	s.Token = strings.TrimSpace(string(token))
-	if s.Client, err = client.New(client.Config{Endpoint: s.URL, Token: s.Token}); err != nil {
-		t.Fatal(err)
-	}
-	return s
+	s.Client, err = client.New(client.Config{Endpoint: s.URL, Token: s.Token})
+	return err
 }
 
 // read follows the server's log; the address is sent once, empty if the server ends without one.
@@ -110,19 +133,24 @@ func (s *Server) read(stderr io.Reader, listening chan<- string) {
 	}
 }
 
-// stop asks the server to end; that it does so cleanly is part of every test.
-func (s *Server) stop(t testing.TB) {
+// Stop asks the server to end; that it does so cleanly is part of every test.
+func (s *Server) Stop() error {
+	defer os.RemoveAll(filepath.Dir(s.TokenFile))
+	if s.process.Process == nil {
+		return nil
+	}
 	_ = s.process.Process.Signal(syscall.SIGTERM)
 	ended := make(chan error, 1)
 	go func() { ended <- s.process.Wait() }()
 	select {
 	case err := <-ended:
 		if err != nil {
-			t.Errorf("mockcloud ended with %v; its log:\n%s", err, s.log)
+			return fmt.Errorf("mockcloud ended with %w; its log:\n%s", err, s.log)
 		}
+		return nil
 	case <-time.After(startPatience):
 		_ = s.process.Process.Kill()
-		t.Errorf("mockcloud did not end within %s of SIGTERM; its log:\n%s", startPatience, s.log)
+		return fmt.Errorf("mockcloud did not end within %s of SIGTERM; its log:\n%s", startPatience, s.log)
 	}
 }
 

@@ -1,0 +1,167 @@
+package e2e
+
+import (
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	cloudproviderapi "k8s.io/cloud-provider/api"
+
+	"mockcloud.dev/ccm-plugin/testserver"
+)
+
+func TestLC1_AReadyNodeOfATerminatedInstanceStaysAndTheCloudIsNotAsked(t *testing.T) {
+	m := newMachine(t, "lc1")
+	m.initialised()
+	asked := env.ccm.counter(cloudCalls, `operation="instance_exists"`)
+	m.terminate()
+	observe(t, 8, m.stays())
+	if now := env.ccm.counter(cloudCalls, `operation="instance_exists"`); now != asked {
+		t.Fatalf("InstanceExists was called %v times for ready nodes", now-asked)
+	}
+}
+
+func TestLC2_NotReadyNodeOfATerminatedInstanceIsDeleted(t *testing.T) {
+	m := newMachine(t, "lc2")
+	node := m.initialised()
+	m.terminate()
+	m.unplug() // kube-controller-manager has to notice
+	began := time.Now()
+	m.gone()
+	t.Logf("terminated, without heartbeats and deleted within %s", time.Since(began).Round(100*time.Millisecond))
+	wantEvent(t, node.UID, "DeletingNode")
+}
+
+func TestLC2_ANodeThatNeverReportedReadyIsDeletedToo(t *testing.T) {
+	m := newMachine(t, "lc2-absent", func(node *corev1.Node) { node.Status.Conditions = nil })
+	env.power.set(m.name, false)
+	m.initialised()
+	m.terminate()
+	m.gone()
+}
+
+func TestLC3_AnErrorNeverDeletesANode(t *testing.T) {
+	m := newMachine(t, "lc3")
+	m.initialised()
+	clear := env.proxy.Inject(testserver.Fault{Path: "/v1/instances", Status: 500})
+	defer clear()
+	m.terminate()
+	m.ready(corev1.ConditionFalse)
+	failed := env.ccm.counter(cloudCalls, `operation="instance_exists"`, `result="error"`)
+	observe(t, 6, m.stays())
+	if now := env.ccm.counter(cloudCalls, `operation="instance_exists"`, `result="error"`); now < failed+3 {
+		t.Fatalf("only %v failed calls were seen, this has proved nothing", now-failed)
+	}
+	clear()
+	m.gone()
+}
+
+// LC4's legacy interface is not offered; what it did by name, InstancesV2 does for a node without provider id.
+func TestLC4_ANodeWithoutProviderIDIsLookedUpByNameAndDeletedWhenNoneHasIt(t *testing.T) {
+	clear := env.proxy.Inject(testserver.Fault{Method: "GET", Path: "/v1/instances", Query: "name=lc4", Status: 500})
+	defer clear()
+	m := newMachine(t, "lc4", func(node *corev1.Node) {
+		node.Annotations = map[string]string{cloudproviderapi.AnnotationAlphaProvidedIPAddr: "192.0.2.99"} // never initialised
+	})
+	m.ready(corev1.ConditionFalse)
+	observe(t, 4, m.stays()) // its instance is there
+	m.terminate()
+	observe(t, 4, m.stays()) // and now it cannot be asked for
+	if id := m.node().Spec.ProviderID; id != "" {
+		t.Fatalf("provider id %q: the case is about a node without", id)
+	}
+	clear()
+	m.gone()
+}
+
+func TestLC5_AStoppedInstanceTaintsItsNode(t *testing.T) {
+	m := newMachine(t, "lc5")
+	m.initialised()
+	m.stop()
+	m.ready(corev1.ConditionFalse)
+	node := m.eventually("shutdown taint", func(node *corev1.Node) bool { return tainted(node, cloudproviderapi.TaintNodeShutdown) })
+	for _, taint := range node.Spec.Taints {
+		if taint.Key == cloudproviderapi.TaintNodeShutdown && taint.Effect != corev1.TaintEffectNoSchedule {
+			t.Fatalf("taint %+v", taint)
+		}
+	}
+}
+
+func TestLC6_AStoppedInstanceIsNotAMissingOne(t *testing.T) {
+	m := newMachine(t, "lc6")
+	m.initialised()
+	m.stop()
+	m.unplug()
+	m.eventually("shutdown taint", func(node *corev1.Node) bool { return tainted(node, cloudproviderapi.TaintNodeShutdown) })
+	observe(t, 8, m.stays())
+}
+
+func TestLC7_TheShutdownTaintGoesOnlyOnceTheNodeIsReady(t *testing.T) {
+	m := newMachine(t, "lc7")
+	m.initialised()
+	m.stop()
+	m.ready(corev1.ConditionFalse)
+	m.eventually("shutdown taint", func(node *corev1.Node) bool { return tainted(node, cloudproviderapi.TaintNodeShutdown) })
+	m.start()
+	observe(t, 4, func() (bool, string) {
+		node := m.node()
+		return node != nil && tainted(node, cloudproviderapi.TaintNodeShutdown), describe(node)
+	})
+	m.ready(corev1.ConditionTrue)
+	m.eventually("no shutdown taint", func(node *corev1.Node) bool { return !tainted(node, cloudproviderapi.TaintNodeShutdown) })
+}
+
+func TestLC9_ANewInstanceOfTheSameNameDoesNotSaveTheOldNode(t *testing.T) {
+	m := newMachine(t, "lc9")
+	m.initialised()
+	m.terminate()
+	replacement := newInstance(t, createNamed("lc9"))
+	m.ready(corev1.ConditionFalse)
+	m.gone()
+	machineOf(t, replacement).initialised()
+}
+
+func TestB3_NoNodeIsDeletedWhileTheCloudFailsOrIsSilent(t *testing.T) {
+	var machines []*machine
+	for _, name := range []string{"b3-1", "b3-2", "b3-3", "b3-gone"} {
+		m := newMachine(t, name)
+		m.initialised()
+		machines = append(machines, m)
+	}
+	gone := machines[3]
+	for _, fault := range []testserver.Fault{{Status: 500}, {Status: 404, NotProblem: true}, {Drop: true}, {Delay: time.Minute}} {
+		fault.Path = "/v1/"
+		clear := env.proxy.Inject(fault)
+		defer clear()
+		env.proxy.CutStreams()
+		for _, m := range machines {
+			m.ready(corev1.ConditionFalse)
+		}
+		if fault.Status == 500 {
+			gone.terminate()
+		}
+		cycles := 4
+		if fault.Delay > 0 {
+			cycles = 1 // every call takes its whole time-out
+		}
+		failed := env.ccm.counter(cloudCalls, `result="error"`)
+		observe(t, cycles, func() (bool, string) {
+			for _, m := range machines {
+				if node := m.node(); node == nil {
+					return false, m.name + " is deleted"
+				}
+			}
+			return true, ""
+		})
+		if now := env.ccm.counter(cloudCalls, `result="error"`); now <= failed {
+			t.Fatalf("no failed call was seen with %+v, this has proved nothing", fault)
+		}
+		clear()
+	}
+	gone.gone()
+	for _, m := range machines[:3] {
+		if m.node() == nil {
+			t.Fatalf("%s is deleted although its instance runs", m.name)
+		}
+	}
+}
