@@ -1,0 +1,214 @@
+#include "cli/spec.h"
+
+// Tables, a row to a few lines.
+// clang-format off
+
+#define END {.name = NULL}
+#define INSTANCE_STATES "pending,running,stopping,stopped,rebooting,terminating,terminated,error"
+#define EVENT_KINDS                                                                                \
+    "instance,load_balancer,target_pool,address,route,zone,instance_type,project,latency,clock"
+
+#define TAG_FILTER                                                                                 \
+    {.name = "tag", .type = FLAG_TAG, .use = USE_QUERY, .repeat = true, .value = "KEY=VALUE",      \
+     .help = "only with this tag; repeat it and all must match"}
+#define TAG_SET                                                                                    \
+    {.name = "tag", .type = FLAG_TAG, .use = USE_BODY, .repeat = true, .field = "tags",            \
+     .value = "KEY=VALUE", .help = "set a tag (repeatable)"}
+#define IP_FAMILY                                                                                  \
+    {.name = "ip-family", .type = FLAG_CHOICE, .use = USE_BODY, .repeat = true,                    \
+     .field = "ip_families", .value = "FAMILY", .choices = "ipv4,ipv6",                            \
+     .help = "allocate an address of this family (repeatable; default ipv4)"}
+#define LISTENER(text)                                                                             \
+    {.name = "listener", .type = FLAG_LISTENER, .use = USE_BODY, .repeat = true,                   \
+     .field = "listeners", .value = "SPEC", .help = text}
+#define SOURCE_RANGE(text)                                                                         \
+    {.name = "source-range", .type = FLAG_STRING, .use = USE_BODY, .repeat = true,                 \
+     .field = "source_ranges", .value = "CIDR", .help = text}
+#define SCHEME                                                                                     \
+    {.name = "scheme", .type = FLAG_CHOICE, .use = USE_BODY, .field = "scheme",                    \
+     .value = "SCHEME", .choices = "internet-facing,internal", .help = "default internet-facing"}
+#define BODY_TEXT(flag_name, body_field, meta, text)                                               \
+    {.name = flag_name, .type = FLAG_STRING, .use = USE_BODY, .field = body_field, .value = meta,  \
+     .help = text}
+#define BODY_INT(flag_name, body_field, low, high, text)                                           \
+    {.name = flag_name, .type = FLAG_INT, .use = USE_BODY, .field = body_field, .value = "N",      \
+     .minimum = low, .maximum = high, .help = text}
+#define BODY_CHOICE(flag_name, body_field, meta, list, text)                                       \
+    {.name = flag_name, .type = FLAG_CHOICE, .use = USE_BODY, .field = body_field, .value = meta,  \
+     .choices = list, .help = text}
+#define STATE_FILTER(list)                                                                         \
+    {.name = "state", .type = FLAG_CHOICES, .use = USE_QUERY, .field = "state",                    \
+     .value = "STATE[,STATE]", .choices = list, .help = "only in one of these states"}
+#define QUERY_TEXT(flag_name, meta, text)                                                          \
+    {.name = flag_name, .type = FLAG_STRING, .use = USE_QUERY, .field = flag_name, .value = meta,  \
+     .help = text}
+#define SWITCH(flag_name, text) {.name = flag_name, .type = FLAG_BOOL, .help = text}
+#define NUMBER(flag_name, low, text)                                                               \
+    {.name = flag_name, .type = FLAG_INT, .value = "N", .minimum = low, .maximum = INT64_MAX,      \
+     .help = text}
+#define RANDOM                                                                                     \
+    NUMBER("random", 1, "only N of what matched, drawn at random"),                                \
+        NUMBER("seed", 0, "seed of --random; the same seed draws the same from the same list")
+#define WAIT SWITCH("wait", "return when it is done, at most --timeout")
+
+const struct flag spec_global_flags[] = {
+    {.name = "server", .type = FLAG_STRING, .value = "URL",
+     .help = "the server (MOCKCLOUD_URL; default http://127.0.0.1:9080)"},
+    {.name = "token", .type = FLAG_STRING, .value = "TOKEN",
+     .help = "bearer token (MOCKCLOUD_TOKEN); other users can see it in ps, prefer a file"},
+    {.name = "token-file", .type = FLAG_STRING, .value = "FILE",
+     .help = "file with the token (MOCKCLOUD_TOKEN_FILE; default ~/.config/mockcloud/token)"},
+    {.name = "project", .type = FLAG_STRING, .value = "NAME",
+     .help = "act on this project instead of the token's own (scope sim)"},
+    {.name = "timeout", .type = FLAG_DURATION, .value = "DURATION",
+     .help = "give up on a request, or on all of a wait, after this long (default 30s; 0: never)"},
+    {.name = "output", .letter = 'o', .type = FLAG_CHOICE, .value = "FORMAT",
+     .choices = "table,wide,json,name,id", .help = "table (default), wide, json, name or id"},
+    {.name = "help", .letter = 'h', .type = FLAG_BOOL, .help = "this help"},
+    END};
+
+const struct flag flags_list[] = {
+    SWITCH("count", "print only how many there are"),
+    NUMBER("limit", 1, "at most N"),
+    RANDOM,
+    QUERY_TEXT("name", "NAME", "only the one of this name"),
+    END};
+
+const struct flag flags_instance_filter[] = {
+    QUERY_TEXT("zone", "ZONE", "only in this zone"),
+    STATE_FILTER(INSTANCE_STATES),
+    QUERY_TEXT("type", "TYPE", "only of this instance type"),
+    {.name = "lifecycle", .type = FLAG_CHOICE, .use = USE_QUERY, .field = "lifecycle",
+     .value = "LIFECYCLE", .choices = "on-demand,spot", .help = "only of this lifecycle"},
+    TAG_FILTER,
+    END};
+
+const struct flag flags_lb_filter[] = {
+    STATE_FILTER("provisioning,active,updating,deleting,deleted,error"), TAG_FILTER, END};
+const struct flag flags_route_filter[] = {
+    STATE_FILTER("pending,active,blackhole,deleting,deleted"),
+    QUERY_TEXT("network", "NAME", "only of this network"), TAG_FILTER, END};
+const struct flag flags_tag_filter[] = {TAG_FILTER, END};
+
+const struct flag flags_select[] = {
+    SWITCH("all", "act on all that match; needed when neither a name nor a filter is given"),
+    RANDOM,
+    SWITCH("dry-run", "show what it would act on, and change nothing"),
+    END};
+
+const struct flag flags_act[] = {WAIT, END};
+
+const struct flag flags_revision[] = {
+    {.name = "if-revision", .type = FLAG_INT, .value = "REVISION", .minimum = 1,
+     .maximum = INT64_MAX, .help = "only if it is still at this revision, else exit 6"},
+    END};
+
+const struct flag flags_create[] = {
+    BODY_TEXT("name", "name", "NAME", "the name, which may also come first"),
+    TAG_SET,
+    {.name = "idempotency-key", .type = FLAG_STRING, .value = "KEY",
+     .help = "a repeat with the same key gets the first answer"},
+    END};
+
+const struct flag flags_instance_create[] = {
+    BODY_TEXT("zone", "zone", "ZONE", "default: the first zone"),
+    BODY_TEXT("type", "type", "TYPE", "default: the first instance type"),
+    BODY_CHOICE("lifecycle", "lifecycle", "LIFECYCLE", "on-demand,spot", "default on-demand"),
+    BODY_CHOICE("backend", "backend", "BACKEND", "none,virtual-node",
+                "virtual-node: mockcloud-nodes makes it a Kubernetes node"),
+    BODY_INT("count", "count", 1, 10000, "make N of them: NAME-1 to NAME-N"),
+    {.name = "address", .type = FLAG_ADDRESS, .use = USE_BODY, .repeat = true,
+     .field = "addresses", .value = "[TYPE=]ADDRESS",
+     .help = "exactly this address instead of allocated ones (repeatable); TYPE is internal, "
+             "external, internal-dns, external-dns or hostname"},
+    IP_FAMILY,
+    {.name = "no-external-ip", .type = FLAG_BOOL, .use = USE_BODY, .negated = true,
+     .field = "external_ip", .help = "allocate internal addresses only"},
+    WAIT,
+    END};
+
+const struct flag flags_update[] = {
+    BODY_TEXT("name", "name", "NAME", "rename it"), TAG_SET,
+    {.name = "untag", .type = FLAG_TAG_KEY, .use = USE_BODY, .repeat = true, .field = "tags",
+     .value = "KEY", .help = "remove a tag (repeatable)"},
+    END};
+
+const struct flag flags_instance_update[] = {
+    BODY_TEXT("type", "type", "TYPE", "another instance type; it must be stopped"),
+    {.name = "address", .type = FLAG_ADDRESS, .use = USE_BODY, .repeat = true,
+     .field = "addresses", .value = "[TYPE=]ADDRESS",
+     .help = "replace all addresses by these (repeatable; none: remove all)"},
+    END};
+
+const struct flag flags_lb_create[] = {
+    LISTENER("PROTOCOL:PORT:POOL:TARGET-PORT, for example tcp:80:front:30080 (repeatable)"),
+    SOURCE_RANGE("only these may connect (repeatable; default: all)"),
+    SCHEME,
+    BODY_TEXT("hostname", "hostname", "NAME", "a name under which it answers"),
+    {.name = "address", .type = FLAG_ADDRESS_ID, .use = USE_BODY, .repeat = true,
+     .field = "address_ids", .value = "NAME|ID", .help = "use this reserved address (repeatable)"},
+    IP_FAMILY,
+    WAIT,
+    END};
+
+const struct flag flags_lb_update[] = {
+    LISTENER("replace all listeners by these (repeatable; none: remove all)"),
+    SOURCE_RANGE("replace all source ranges by these (repeatable; none: remove all)"), END};
+
+const struct flag flags_target[] = {
+    {.name = "target", .type = FLAG_TARGET, .use = USE_BODY, .repeat = true, .field = "targets",
+     .value = "INSTANCE|IP", .help = "a target (repeatable); update replaces all by these"},
+    END};
+
+const struct flag flags_pool[] = {
+    BODY_CHOICE("check", "health_check.protocol", "PROTOCOL", "none,TCP,HTTP", "health check"),
+    BODY_INT("check-port", "health_check.port", 0, 65535, "0: the port that is forwarded to"),
+    BODY_TEXT("check-path", "health_check.path", "PATH", "of an HTTP check; default /"),
+    BODY_INT("check-interval", "health_check.interval_seconds", 1, 3600, "seconds; default 10"),
+    BODY_INT("check-timeout", "health_check.timeout_seconds", 1, 3600, "seconds; default 5"),
+    BODY_INT("healthy-after", "health_check.healthy_threshold", 1, 10, "successes; default 2"),
+    BODY_INT("unhealthy-after", "health_check.unhealthy_threshold", 1, 10, "failures; default 2"),
+    END};
+
+const struct flag flags_address_create[] = {
+    BODY_CHOICE("family", "family", "FAMILY", "ipv4,ipv6", "default ipv4"), SCHEME,
+    BODY_TEXT("address", "address", "IP", "this address rather than the next free one"), END};
+
+const struct flag flags_route_create[] = {
+    BODY_TEXT("to", "destination_cidr", "CIDR", "the destination; required"),
+    {.name = "via", .type = FLAG_TARGET, .use = USE_BODY, .field = "next_hop",
+     .value = "INSTANCE|IP", .help = "the next hop; required"},
+    BODY_TEXT("network", "network", "NAME", "default: default"), WAIT, END};
+
+const struct flag flags_route_update[] = {
+    {.name = "via", .type = FLAG_TARGET, .use = USE_BODY, .field = "next_hop",
+     .value = "INSTANCE|IP", .help = "another next hop"},
+    END};
+
+const struct flag flags_zone[] = {
+    BODY_TEXT("region", "region", "REGION", "the region that it belongs to; required if it is new"),
+    BODY_CHOICE("state", "state", "STATE", "available,unavailable",
+                "nothing is created or started in an unavailable zone"),
+    END};
+
+const struct flag flags_type[] = {
+    BODY_INT("cpus", "cpus", 1, 4096, "required if it is new"),
+    BODY_INT("memory-mib", "memory_mib", 1, 67108864, "required if it is new"),
+    BODY_INT("max-pods", "max_pods", 0, 100000, "default 110"), END};
+
+const struct flag flags_token[] = {
+    BODY_CHOICE("scope", "scope", "SCOPE", "cloud,sim", "sim includes cloud; default cloud"), END};
+
+const struct flag flags_event[] = {
+    NUMBER("since", 0, "only events after this revision"),
+    {.name = "kind", .type = FLAG_CHOICE, .use = USE_QUERY, .field = "kind", .value = "KIND",
+     .choices = EVENT_KINDS, .help = "only of this kind of resource"},
+    NUMBER("limit", 1, "at most N"), END};
+const struct flag flags_event_list[] = {
+    {.name = "follow", .letter = 'f', .type = FLAG_BOOL, .help = "go on as they happen"},
+    SWITCH("count", "print only how many there are"), END};
+
+const struct flag flags_wait[] = {
+    {.name = "for", .type = FLAG_STRING, .value = "CONDITION",
+     .help = "deleted, exists, FIELD=VALUE[,VALUE] (state=running) or tag.KEY=VALUE; required"},
+    END};

@@ -1,0 +1,161 @@
+#include "cli/spec.h"
+
+// Tables, a row to a few lines.
+// clang-format off
+
+#define INSTANCE_STATES "pending,running,stopping,stopped,rebooting,terminating,terminated,error"
+#define LB_STATES "provisioning,active,updating,deleting,deleted,error"
+#define ROUTE_STATES "pending,active,blackhole,deleting,deleted"
+
+#define AGE {"AGE", "created_at", COLUMN_AGE, false, NULL}
+#define TAGS {"TAGS", "tags", COLUMN_TAGS, true, NULL}
+#define REVISION {"REVISION", "revision", COLUMN_TEXT, true, NULL}
+#define TEXT(header, path) {header, path, COLUMN_TEXT, false, NULL}
+#define WIDE(header, path) {header, path, COLUMN_TEXT, true, NULL}
+#define END {NULL, NULL, COLUMN_TEXT, false, NULL}
+
+static const struct column instance_columns[] = {
+    TEXT("NAME", "name"),
+    TEXT("ID", "id"),
+    TEXT("STATE", "state"),
+    TEXT("ZONE", "zone"),
+    TEXT("TYPE", "type"),
+    {"INTERNAL", "addresses", COLUMN_ADDRESS, false, "internal"},
+    {"EXTERNAL", "addresses", COLUMN_ADDRESS, false, "external"},
+    AGE,
+    WIDE("LIFECYCLE", "lifecycle"),
+    WIDE("BACKEND", "backend"),
+    WIDE("REASON", "state_reason.code"),
+    WIDE("NEXT", "transition_at"),
+    REVISION,
+    TAGS,
+    END};
+
+static const struct column lb_columns[] = {
+    TEXT("NAME", "name"),
+    TEXT("ID", "id"),
+    TEXT("STATE", "state"),
+    {"ADDRESSES", "addresses", COLUMN_ADDRESS, false, NULL},
+    {"LISTENERS", "listeners", COLUMN_LIST, false, "protocol/port>target_port"},
+    AGE,
+    WIDE("SCHEME", "scheme"),
+    WIDE("HOSTNAME", "hostname"),
+    {"SOURCES", "source_ranges", COLUMN_LIST, true, NULL},
+    WIDE("REASON", "state_reason.code"),
+    REVISION,
+    TAGS,
+    END};
+
+static const struct column pool_columns[] = {
+    TEXT("NAME", "name"),
+    TEXT("ID", "id"),
+    {"TARGETS", "targets", COLUMN_COUNT, false, NULL},
+    {"HEALTHY", "targets", COLUMN_COUNT, false, "health=healthy"},
+    TEXT("CHECK", "health_check.protocol"),
+    WIDE("CHECK-PORT", "health_check.port"),
+    AGE,
+    {"MEMBERS", "targets", COLUMN_LIST, true, "instance_id|address=health"},
+    REVISION,
+    TAGS,
+    END};
+
+static const struct column address_columns[] = {
+    TEXT("NAME", "name"),
+    TEXT("ID", "id"),
+    TEXT("ADDRESS", "address"),
+    TEXT("FAMILY", "family"),
+    TEXT("SCHEME", "scheme"),
+    TEXT("USED-BY", "load_balancer_id"),
+    AGE,
+    REVISION,
+    TAGS,
+    END};
+
+static const struct column route_columns[] = {
+    TEXT("NAME", "name"),
+    TEXT("ID", "id"),
+    TEXT("STATE", "state"),
+    TEXT("DESTINATION", "destination_cidr"),
+    {"NEXT-HOP", "next_hop", COLUMN_LIST, false, "instance_id|address"},
+    TEXT("NETWORK", "network"),
+    AGE,
+    REVISION,
+    TAGS,
+    END};
+
+static const struct column zone_columns[] = {TEXT("NAME", "name"), TEXT("REGION", "region"),
+                                             TEXT("STATE", "state"), REVISION, END};
+
+static const struct column region_columns[] = {
+    TEXT("NAME", "name"), {"ZONES", "zones", COLUMN_LIST, false, NULL}, END};
+
+static const struct column type_columns[] = {
+    TEXT("NAME", "name"),         TEXT("CPUS", "cpus"), TEXT("MEMORY-MIB", "memory_mib"),
+    TEXT("MAX-PODS", "max_pods"), REVISION,             END};
+
+static const struct column project_columns[] = {
+    TEXT("NAME", "name"), TEXT("ID", "id"), AGE, REVISION, END};
+
+static const struct column token_columns[] = {TEXT("TOKEN", "token"), TEXT("SCOPE", "scope"),
+                                              TEXT("PROJECT", "project"), END};
+
+static const struct column latency_columns[] = {TEXT("TRANSITION", "transition"),
+                                                TEXT("DISTRIBUTION", "distribution"),
+                                                TEXT("VALUE", "value"),
+                                                TEXT("MIN", "min"),
+                                                TEXT("MAX", "max"),
+                                                TEXT("MEAN", "mean"),
+                                                TEXT("STDDEV", "stddev"),
+                                                REVISION,
+                                                END};
+
+static const struct column event_columns[] = {
+    TEXT("REVISION", "revision"),     TEXT("TIME", "time"),
+    TEXT("KIND", "kind"),             TEXT("TYPE", "type"),
+    TEXT("ID", "id"),                 TEXT("NAME", "document.name"),
+    TEXT("STATE", "document.state"),  TEXT("CAUSE", "cause.type"),
+    WIDE("OPERATION", "cause.operation"), WIDE("PROJECT", "project"),
+    END};
+
+static const struct column clock_columns[] = {TEXT("NOW", "now"), TEXT("MODE", "mode"),
+                                              TEXT("SCALE", "scale"), TEXT("FROZEN", "frozen"),
+                                              TEXT("NEXT-DEADLINE", "next_deadline"), END};
+
+static const struct column advanced_columns[] = {TEXT("NOW", "clock.now"), TEXT("FIRED", "fired"),
+                                                 TEXT("MODE", "clock.mode"),
+                                                 TEXT("NEXT-DEADLINE", "clock.next_deadline"), END};
+
+const struct kind kind_none = {.noun = ""};
+const struct kind kind_instance = {
+    "instance", "instances", "virtual machines", "instance", "/v1/instances",
+    "id", INSTANCE_STATES, instance_columns};
+const struct kind kind_lb = {"lb", "load-balancer", "load balancers and their listeners",
+                             "load_balancer", "/v1/load-balancers", "id", LB_STATES, lb_columns};
+const struct kind kind_pool = {"pool", "target-pool", "target pools that listeners forward to",
+                               "target_pool", "/v1/target-pools", "id", NULL, pool_columns};
+const struct kind kind_address = {"address", "addresses", "reserved addresses", "address",
+                                  "/v1/addresses", "id", NULL, address_columns};
+const struct kind kind_route = {"route", "routes", "routes of a network", "route", "/v1/routes",
+                                "id", ROUTE_STATES, route_columns};
+const struct kind kind_zone = {"zone", "zones", "zones, and taking them down", "zone", "/v1/zones",
+                               "name", "available,unavailable", zone_columns};
+const struct kind kind_region = {"region", "regions", "regions", NULL, "/v1/regions",
+                                 "name", NULL, region_columns};
+const struct kind kind_type = {"type", "types", "instance types", "instance_type",
+                               "/v1/instance-types", "name", NULL, type_columns};
+const struct kind kind_project = {"project", "projects", "projects (tenants)", "project",
+                                  "/sim/v1/projects", "name", NULL, project_columns};
+const struct kind kind_token = {"token", "tokens", "API tokens of a project", NULL, NULL,
+                                "token", NULL, token_columns};
+const struct kind kind_latency = {"latency", "latencies", "how long transitions take", "latency",
+                                  "/sim/v1/latencies", "transition", NULL, latency_columns};
+const struct kind kind_event = {"event", NULL, "what happened, as a list or as it happens", NULL,
+                                "/v1/events", "revision", NULL, event_columns};
+const struct kind kind_clock = {"clock", NULL, "the cloud's time", "clock", "/sim/v1/clock",
+                                "now", NULL, clock_columns};
+const struct kind kind_advanced = {"", NULL, NULL, NULL, "/sim/v1/clock/advance",
+                                   "fired", NULL, advanced_columns};
+
+const struct kind *const spec_kinds[] = {
+    &kind_instance, &kind_lb,      &kind_pool,  &kind_address, &kind_route, &kind_zone,  &kind_region,
+    &kind_type,     &kind_project, &kind_token, &kind_latency, &kind_event, &kind_clock, NULL};

@@ -1,0 +1,40 @@
+// What the verbs do. Each run function serves one or more rows of spec_verbs.
+#ifndef CLI_VERBS_H
+#define CLI_VERBS_H
+
+#include "cli/args.h"
+#include "cli/failure.h"
+#include "cli/http.h"
+#include "cli/output.h"
+
+struct cli {
+    const struct command *command;
+    struct http *http; // NULL for verbs that need no server
+    struct output *output;
+};
+
+int verb_list(struct cli *cli, struct failure *f);
+int verb_get(struct cli *cli, struct failure *f);
+int verb_create(struct cli *cli, struct failure *f);
+int verb_put(struct cli *cli, struct failure *f); // zone, type: what no flag changes stays
+int verb_act(struct cli *cli, struct failure *f); // start, stop, …, delete: names or selectors
+int verb_update(struct cli *cli, struct failure *f);
+int verb_add_part(struct cli *cli, struct failure *f); // listener, targets
+int verb_remove_part(struct cli *cli, struct failure *f);
+int verb_delete_named(struct cli *cli, struct failure *f); // zone, type, project, latency
+int verb_send(struct cli *cli, struct failure *f);         // the verb's method and path, no body
+int verb_token_create(struct cli *cli, struct failure *f);
+int verb_latency_set(struct cli *cli, struct failure *f);
+int verb_clock_advance(struct cli *cli, struct failure *f);
+int verb_clock_scale(struct cli *cli, struct failure *f);
+int verb_events(struct cli *cli, struct failure *f); // events.c
+int verb_events_follow(struct cli *cli, struct failure *f);
+int verb_wait(struct cli *cli, struct failure *f);   // wait.c
+int verb_status(struct cli *cli, struct failure *f); // status.c
+int verb_version(struct cli *cli, struct failure *f);
+int verb_completion(struct cli *cli, struct failure *f);
+
+// --wait: replaces each document by what it is once the verb's `done` condition holds.
+int verb_wait_all(struct cli *cli, json_t *documents, struct failure *f);
+
+#endif
