@@ -26,7 +26,7 @@ enum {
     ENDED = INSTANCE_TERMINATED, FAILED = INSTANCE_ERROR, GONE = INSTANCE_GONE
 };
 
-static const signed char moves[INSTANCE_STATES][INSTANCE_EVENTS] = {
+static const short moves[INSTANCE_STATES][INSTANCE_EVENTS] = {
     //             start    stop      reboot     terminate deadline fail
     [PENDING]   = {NO,      NO,       NO,        ENDING,   RUNNING, FAILED},
     [RUNNING]   = {NO,      STOPPING, REBOOTING, ENDING,   NO,      FAILED},

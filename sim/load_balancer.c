@@ -21,7 +21,7 @@ enum {
     DELETING = LB_DELETING, DELETED = LB_DELETED, FAILED = LB_ERROR
 };
 
-static const signed char moves[LB_STATES][LB_EVENTS] = {
+static const short moves[LB_STATES][LB_EVENTS] = {
     //                update    delete    deadline fail
     [PROVISIONING] = {NO,       DELETING, ACTIVE,  FAILED},
     [ACTIVE]       = {UPDATING, DELETING, NO,      FAILED},

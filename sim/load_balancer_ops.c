@@ -77,9 +77,9 @@ static int load_for_update(struct txn *t, const struct change *c, struct load_ba
 
     if (rc < 0)
         return rc;
+    *out = (struct load_balancer *)r;
     if (load_balancer_step((enum load_balancer_state)r->state, LB_UPDATE, &next) < 0)
         return operation_refuse(&load_balancer_machine, r, err);
-    *out = (struct load_balancer *)r;
     return 0;
 }
 

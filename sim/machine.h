@@ -11,7 +11,7 @@ struct machine {
     const char *noun; // in errors: "load balancer"
     int states;
     int events;
-    const signed char *moves;       // states × events: the state that follows
+    const short *moves;             // states × events: the state that follows
     const char *const *state_names; // as in documents
     const char *const *timers;      // per state: the timed transition that ends it; NULL: none
     int deadline;                   // the event with which a timed state ends

@@ -21,7 +21,7 @@ enum {
     DELETING = ROUTE_DELETING, DELETED = ROUTE_DELETED
 };
 
-static const signed char moves[ROUTE_STATES][ROUTE_EVENTS] = {
+static const short moves[ROUTE_STATES][ROUTE_EVENTS] = {
     //             up        down      update   delete    deadline
     [PENDING]   = {PENDING,  PENDING,  PENDING, DELETING, ACTIVE},
     [ACTIVE]    = {ACTIVE,   BLACK,    ACTIVE,  DELETING, NO},

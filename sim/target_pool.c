@@ -22,7 +22,7 @@ enum {
     DRAINING = TARGET_DRAINING, GONE = TARGET_GONE
 };
 
-static const signed char moves[TARGET_HEALTHS][TARGET_EVENTS] = {
+static const short moves[TARGET_HEALTHS][TARGET_EVENTS] = {
     //            up        down      lost      add      remove    deadline
     [INITIAL]  = {INITIAL,  INITIAL,  SICK,     INITIAL, DRAINING, WELL},
     [WELL]     = {WELL,     SICK,     SICK,     WELL,    DRAINING, NO},

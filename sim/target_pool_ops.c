@@ -161,8 +161,8 @@ int target_pool_remove_target(struct txn *t, struct change *c, struct error *err
 int target_pool_delete(struct txn *t, struct change *c, struct error *err)
 {
     struct resource *r;
-    struct owner *owners;
-    size_t count;
+    struct owner *owners = NULL;
+    size_t count = 0;
     int rc = operation_load(t, c, KIND_TARGET_POOL, &r, err);
 
     if (rc == 0)
