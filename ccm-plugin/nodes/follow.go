@@ -41,12 +41,15 @@ type Follower struct {
 	cluster   string // only instances with this ClusterTag; all if empty
 	log       *slog.Logger
 	revisions map[string]int64 // of the newest document of each instance that has been seen
+	backoff   time.Duration    // after the first cut
 	live      atomic.Bool
 }
 
 // NewFollower makes one that has not yet asked anything.
 func NewFollower(cloud Cloud, switches switches, cluster string, log *slog.Logger) *Follower {
-	return &Follower{cloud: cloud, switches: switches, cluster: cluster, log: log, revisions: map[string]int64{}}
+	return &Follower{
+		cloud: cloud, switches: switches, cluster: cluster, log: log, revisions: map[string]int64{}, backoff: firstBackoff,
+	}
 }
 
 // Live says whether the event stream is open at present.
@@ -55,7 +58,7 @@ func (f *Follower) Live() bool { return f.live.Load() }
 // Run lists and follows until ctx ends. While the cloud cannot be reached the nodes live on, as machines do whose
 // cloud has lost its API.
 func (f *Follower) Run(ctx context.Context) {
-	backoff := firstBackoff
+	backoff := f.backoff
 	for ctx.Err() == nil {
 		opened, err := f.follow(ctx)
 		f.live.Store(false)
@@ -63,7 +66,7 @@ func (f *Follower) Run(ctx context.Context) {
 			return
 		}
 		if opened {
-			backoff = firstBackoff
+			backoff = f.backoff
 		}
 		f.log.Warn("event stream of the cloud is cut", "error", err, "retry", backoff.String())
 		select {

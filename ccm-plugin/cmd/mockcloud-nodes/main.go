@@ -35,7 +35,7 @@ Usage: mockcloud-nodes [FLAGS]
 Environment: MOCKCLOUD_URL, MOCKCLOUD_TOKEN or MOCKCLOUD_TOKEN_FILE, KUBECONFIG.
 
 Examples
-  mockcloud-nodes --cloud-url http://127.0.0.1:9080 --token-file ./token --kubeconfig ./mockcloud-nodes.kubeconfig
+  mockcloud-nodes --server http://127.0.0.1:9080 --token-file ./token --kubeconfig ./mockcloud-nodes.kubeconfig
   mockcloud-nodes --profile fast --cluster demo
 
 Flags
@@ -70,7 +70,7 @@ func parse(arguments []string) (settings, error) {
 	flags := pflag.NewFlagSet("mockcloud-nodes", pflag.ContinueOnError)
 	flags.SortFlags = false
 	flags.Usage = func() { fmt.Print(help + flags.FlagUsagesWrapped(120)) }
-	flags.StringVar(&s.cloudURL, "cloud-url", environment("MOCKCLOUD_URL", "http://127.0.0.1:9080"), "address of the mock cloud")
+	flags.StringVar(&s.cloudURL, "server", environment("MOCKCLOUD_URL", "http://127.0.0.1:9080"), "address of the mock cloud")
 	flags.StringVar(&s.tokenFile, "token-file", os.Getenv("MOCKCLOUD_TOKEN_FILE"), "file with its token; read at every call")
 	flags.StringVar(&s.cluster, "cluster", "", "only instances with the tag "+nodes.ClusterTag+"=`ID`; default all")
 	flags.StringVar(&s.kubeconfig, "kubeconfig", "", "of the cluster; default $KUBECONFIG, ~/.kube/config, or the pod's own")
@@ -142,7 +142,7 @@ func (s *settings) cloud() (*client.Client, error) {
 	}
 	cloud, err := client.New(config)
 	if err != nil {
-		return nil, fmt.Errorf("--cloud-url: %w", err)
+		return nil, fmt.Errorf("--server: %w", err)
 	}
 	return cloud, nil
 }
