@@ -37,12 +37,8 @@ type manager struct {
 }
 
 func newManager(e *environment, binary, kubeconfig string) (*manager, error) {
-	mode := os.Getenv(cacheEnv)
-	if mode == "" {
-		mode = "watch"
-	}
 	config := fmt.Sprintf("endpoint: %s\ntokenFile: %s\ncluster: %s\ncache: %s\nrequestTimeout: 1s\nretryInterval: 500ms\ndeleteWait: 1s\n",
-		e.proxy.URL, e.server.TokenFile, clusterID, mode)
+		e.proxy.URL, e.server.TokenFile, clusterID, cacheMode())
 	path := filepath.Join(e.directory, "cloud-config.yaml")
 	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
 		return nil, err
@@ -71,6 +67,13 @@ func newManager(e *environment, binary, kubeconfig string) (*manager, error) {
 
 func (m *manager) client(settings *tls.Config) *http.Client {
 	return &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{TLSClientConfig: settings}}
+}
+
+func cacheMode() string {
+	if mode := os.Getenv(cacheEnv); mode != "" {
+		return mode
+	}
+	return "watch"
 }
 
 // start returns once it is the leader and its controllers run.

@@ -2,11 +2,20 @@ package e2e
 
 import (
 	"crypto/tls"
+	"fmt"
 	"net/http"
+	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	cloudproviderapi "k8s.io/cloud-provider/api"
+
+	"mockcloud.dev/ccm-plugin/client/api"
+	"mockcloud.dev/ccm-plugin/testserver"
 )
 
 func TestCP3_WithoutAClusterIDItRefusesToStart(t *testing.T) {
@@ -58,26 +67,94 @@ func TestCP7_HealthMetricsAndConfigurationAreServedToThoseWhoMay(t *testing.T) {
 	}
 }
 
-func TestTheCacheMakesAnIdleCCMSilent(t *testing.T) {
-	if strings.Contains(readFile(t, env.directory+"/cloud-config.yaml"), "cache: none") {
-		t.Log("without the cache every question asks the cloud: only the writes are checked")
+// quiet waits until the cache follows the event stream again (an earlier test may have cut it) and all workers are idle.
+func quiet(t *testing.T) {
+	t.Helper()
+	if cacheMode() == "none" {
+		env.proxy.Reset() // it is never quiet
+		return
 	}
+	testserver.Eventually(t, 2*patience, "a monitor cycle without a call", func() (bool, string) {
+		env.proxy.Reset()
+		observe(t, 3, func() (bool, string) { return true, "" })
+		return len(env.proxy.Calls()) == 0, fmt.Sprintf("%+v", env.proxy.Calls())
+	})
+}
+
+func TestAnIdleCCMIsSilentAndWithoutCacheOnlyReads(t *testing.T) {
 	m := newMachine(t, "idle")
 	m.eventually("network ready", networkReady)
 	newShop(t, "idle").open()
-	passed(t)
-	env.proxy.Reset()
+	quiet(t)
 	began := time.Now()
 	observe(t, 12, m.stays())
-	calls := env.proxy.Calls()
-	t.Logf("%d calls in %s, a route list every second and a node status update every second among what was asked", len(calls),
+	t.Logf("%d calls in %s, with a route list and a node status update every second", len(env.proxy.Calls()),
 		time.Since(began).Round(time.Second))
-	for _, call := range calls {
-		if !call.Read() {
-			t.Errorf("it writes: %+v", call)
+	for _, call := range env.proxy.Calls() {
+		if cacheMode() == "watch" || !call.Read() {
+			t.Errorf("%+v", call)
 		}
-		if call.Read() && strings.Contains(readFile(t, env.directory+"/cloud-config.yaml"), "cache: watch") {
-			t.Errorf("it reads: %+v", call)
+	}
+}
+
+// The number of nodes in the scale test; make bench takes 1000.
+const scaleEnv = "MOCKCLOUD_E2E_NODES"
+
+func TestScale_NodesInitialiseWithAtMostATenthOfAReadEach(t *testing.T) {
+	count := 100
+	if value := os.Getenv(scaleEnv); value != "" {
+		var err error
+		if count, err = strconv.Atoi(value); err != nil || count < 1 {
+			t.Fatalf("%s=%q is no number of nodes", scaleEnv, value)
 		}
+	}
+	s := newShop(t, "scale")
+	s.open()
+	quiet(t)
+	name := "scale"
+	instances, err := env.cloud.CreateInstances(t.Context(), api.InstanceCreate{Name: &name}, count)
+	if err != nil || len(instances) != count {
+		t.Fatalf("%d instances, %v", len(instances), err)
+	}
+	began := time.Now()
+	var machines []*machine
+	for _, instance := range instances {
+		machines = append(machines, machineOf(t, instance))
+	}
+	registered := time.Since(began)
+	testserver.Eventually(t, time.Duration(count)*time.Second/4+time.Minute, "all nodes initialised, with routes", func() (bool, string) {
+		nodes, err := env.kube.CoreV1().Nodes().List(t.Context(), metav1.ListOptions{})
+		if err != nil {
+			return false, err.Error()
+		}
+		initialised, routed := 0, 0
+		for i := range nodes.Items {
+			if nodes.Items[i].Spec.ProviderID != "" && !tainted(&nodes.Items[i], cloudproviderapi.TaintExternalCloudProvider) {
+				initialised++
+			}
+			if networkReady(&nodes.Items[i]) {
+				routed++
+			}
+		}
+		return initialised == count && routed == count, fmt.Sprintf("%d initialised, %d with routes", initialised, routed)
+	})
+	took := time.Since(began)
+	s.wantTargets(machines...)
+	reads, writes := 0, map[string]int{}
+	for _, call := range env.proxy.Calls() {
+		if call.Read() {
+			reads++
+		} else {
+			collection, _, _ := strings.Cut(strings.TrimPrefix(call.Path, "/v1/"), "/")
+			writes[call.Method+" "+collection]++
+		}
+	}
+	t.Logf("%d nodes: registered after %s, initialised and routed after %s; %d reads (%.3f per node), writes %v",
+		count, registered.Round(time.Millisecond), took.Round(time.Millisecond), reads, float64(reads)/float64(count), writes)
+	if cacheMode() == "watch" && float64(reads) > 0.1*float64(count) {
+		t.Errorf("%d reads for %d nodes, want at most %d", reads, count, count/10)
+	}
+	if writes["POST routes"] != count {
+		t.Errorf("%d routes created for %d nodes", writes["POST routes"], count)
 	}
 }

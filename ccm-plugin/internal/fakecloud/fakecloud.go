@@ -117,6 +117,9 @@ func (c *Cloud) act(k kind, r *http.Request, rest []string, body document) (any,
 		if r.Method == http.MethodGet {
 			return c.list(k, r), 200, nil
 		}
+		if count, many := body["count"].(float64); many {
+			return c.createMany(k, body, int(count))
+		}
 		created, failed := c.create(k, body)
 		return created, 201, failed
 	}
@@ -204,6 +207,22 @@ func (c *Cloud) create(k kind, body document) (document, *problem) {
 	c.order = append(c.order, id)
 	c.commit(k, resource, "created")
 	return resource, nil
+}
+
+// createMany names them as the real one does and answers one page.
+func (c *Cloud) createMany(k kind, body document, count int) (any, int, *problem) {
+	items := []document{}
+	for i := range count {
+		single := maps.Clone(body)
+		delete(single, "count")
+		single["name"] = fmt.Sprintf("%s-%d", body["name"], i+1)
+		created, failed := c.create(k, single)
+		if failed != nil {
+			return nil, 0, failed
+		}
+		items = append(items, created)
+	}
+	return document{"items": items, "revision": c.revision}, 201, nil
 }
 
 func (c *Cloud) checkName(k kind, resource document) *problem {
