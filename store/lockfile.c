@@ -174,7 +174,7 @@ static bool is_private_name(const char *name)
     return digits > 0 && rest[digits] == '-' && strlen(rest + digits) == 7;
 }
 
-static void remove_leftovers(const char *parent)
+void private_remove_leftovers(const char *parent)
 {
     DIR *dir = opendir(parent);
     struct dirent *entry;
@@ -195,7 +195,7 @@ int private_directory_make(char **out, struct error *err)
     char *path = NULL;
 
     for (size_t i = 0; i < 2; i++) {
-        remove_leftovers(parents[i]);
+        private_remove_leftovers(parents[i]);
         if (asprintf(&path, "%s/" DIRECTORY_PREFIX "%ld-XXXXXX", parents[i], (long)getpid()) < 0)
             return error_set(err, ERROR_INTERNAL, NULL, "out of memory");
         if (mkdtemp(path)) {

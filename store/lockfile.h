@@ -21,6 +21,7 @@ void lockfile_release(struct lockfile *lock); // removes the file
 // Makes a fresh 0700 directory below /dev/shm, else the temporary folder (malloc'd, caller frees),
 // after removing those that dead servers left there.
 int private_directory_make(char **out, struct error *err);
+void private_remove_leftovers(const char *parent); // of dead servers
 void private_directory_remove(const char *directory);
 #define PRIVATE_DATABASE "mockcloud.db" // its name in there
 

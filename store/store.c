@@ -209,7 +209,8 @@ int store_begin(struct store *s, struct error *err)
 {
     int result = run(s, USE_BEGIN, "BEGIN IMMEDIATE", err);
 
-    s->c.in_transaction = result == 0;
+    if (result == 0)
+        s->c.in_transaction = true;
     return result;
 }
 
