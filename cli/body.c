@@ -79,36 +79,59 @@ static int set_listener_option(const char *what, char *text, json_t *out, struct
                 what, text);
 }
 
-static int fill_listener(struct http *h, const char *what, char *text, json_t *out,
+struct listener_parts {
+    char *protocol;
+    char *port;
+    char *pool;
+    char *target_port;
+    char *options; // NULL: none
+};
+
+static bool split_listener(char *text, struct listener_parts *out)
+{
+    char *ports;
+
+    out->options = text;
+    ports = next_part(&out->options, ",");
+    out->protocol = next_part(&ports, ":");
+    out->port = next_part(&ports, ":");
+    out->pool = next_part(&ports, ":");
+    out->target_port = next_part(&ports, ":");
+    return out->target_port != NULL && ports == NULL && out->pool[0] != '\0';
+}
+
+static int fill_listener(const char *what, struct listener_parts *parts, json_t *out,
                          struct failure *f)
 {
-    char *options = text, *ports;
-    const char *protocol, *port, *pool, *target_port, *option;
+    int64_t port = 0, target_port = 0;
+    char *option;
+    int rc = EXIT_OK;
+
+    if (!parse_number(parts->port, 1, 65535, &port) ||
+        !parse_number(parts->target_port, 1, 65535, &target_port))
+        return fail(f, EXIT_USAGE, "%s: a port is a number from 1 to 65535", what);
+    if (!spec_choice("tcp,udp,TCP,UDP", parts->protocol, strlen(parts->protocol)))
+        return fail(f, EXIT_USAGE, "%s: unknown protocol '%s' (tcp, udp)", what, parts->protocol);
+    set_upper(out, "protocol", parts->protocol);
+    json_object_set_new(out, "port", json_integer(port));
+    json_object_set_new(out, "target_port", json_integer(target_port));
+    while (rc == EXIT_OK && (option = next_part(&parts->options, ",")) != NULL)
+        rc = set_listener_option(what, option, out, f);
+    return rc;
+}
+
+static int make_listener(struct http *h, const char *what, const char *spec, char *text,
+                         json_t *out, struct failure *f)
+{
+    struct listener_parts parts;
     char *id = NULL;
-    int64_t listen_port = 0, to_port = 0;
     int rc;
 
-    ports = next_part(&options, ",");
-    protocol = next_part(&ports, ":");
-    port = next_part(&ports, ":");
-    pool = next_part(&ports, ":");
-    target_port = next_part(&ports, ":");
-    if (target_port == NULL || ports != NULL || pool[0] == '\0')
-        return fail(f, EXIT_USAGE, "%s: '%s' is not %s", what, text, LISTENER_FORM);
-    if (!parse_number(port, 1, 65535, &listen_port) ||
-        !parse_number(target_port, 1, 65535, &to_port))
-        return fail(f, EXIT_USAGE, "%s: a port is a number from 1 to 65535", what);
-    if (!spec_choice("tcp,udp,TCP,UDP", protocol, strlen(protocol)))
-        return fail(f, EXIT_USAGE, "%s: unknown protocol '%s' (tcp, udp)", what, protocol);
-    set_upper(out, "protocol", protocol);
-    json_object_set_new(out, "port", json_integer(listen_port));
-    json_object_set_new(out, "target_port", json_integer(to_port));
-    while ((option = next_part(&options, ",")) != NULL) {
-        rc = set_listener_option(what, (char *)(uintptr_t)option, out, f);
-        if (rc != EXIT_OK)
-            return rc;
-    }
-    rc = resource_resolve(h, &kind_pool, pool, &id, f);
+    if (!split_listener(text, &parts))
+        return fail(f, EXIT_USAGE, "%s: '%s' is not %s", what, spec, LISTENER_FORM);
+    rc = fill_listener(what, &parts, out, f);
+    if (rc == EXIT_OK)
+        rc = resource_resolve(h, &kind_pool, parts.pool, &id, f);
     if (rc == EXIT_OK)
         json_object_set_new(out, "target_pool_id", json_string(id));
     free(id);
@@ -121,7 +144,7 @@ int body_listener(struct http *h, const char *what, const char *spec, json_t **o
     json_t *listener = json_object();
     char *text = strdup(spec);
     int rc = text == NULL ? fail(f, EXIT_REFUSED, "out of memory")
-                          : fill_listener(h, what, text, listener, f);
+                          : make_listener(h, what, spec, text, listener, f);
 
     free(text);
     if (rc != EXIT_OK) {
