@@ -21,9 +21,25 @@ static enum error_code io_code(int system_errno)
     return storage ? ERROR_STORAGE : ERROR_INTERNAL;
 }
 
+// Why the operating system refused. SQLite hands it over for most calls, but not for COMMIT: then
+// the file of the write-ahead log knows.
+static int system_error(struct connection *c)
+{
+    int reason = sqlite3_system_errno(c->db);
+    sqlite3_file *journal = NULL;
+
+    if (reason == 0)
+        sqlite3_file_control(c->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &journal);
+    if (journal && journal->pMethods)
+        journal->pMethods->xFileControl(journal, SQLITE_FCNTL_LAST_ERRNO, &reason);
+    if (reason == 0)
+        sqlite3_file_control(c->db, "main", SQLITE_FCNTL_LAST_ERRNO, &reason);
+    return reason;
+}
+
 int connection_error(struct connection *c, int rc, struct error *err)
 {
-    int saved_errno = c->db ? sqlite3_system_errno(c->db) : errno;
+    int reason = c->db ? system_error(c) : 0;
 
     switch (rc & 0xff) {
     case SQLITE_FULL:
@@ -32,11 +48,10 @@ int connection_error(struct connection *c, int rc, struct error *err)
         return error_set(err, ERROR_STORAGE, NULL, "database %s is read-only", c->path);
     case SQLITE_IOERR:
     case SQLITE_CANTOPEN:
-        if (is_no_space(saved_errno))
+        if (is_no_space(reason))
             return error_set(err, ERROR_STORAGE, NULL, "database %s: no space left", c->path);
-        return error_set(err, io_code(saved_errno), NULL, "database %s: %s: %s", c->path,
-                         sqlite3_errstr(rc),
-                         saved_errno ? strerror(saved_errno) : "no reason given");
+        return error_set(err, io_code(reason), NULL, "database %s: %s: %s", c->path,
+                         sqlite3_errstr(rc), reason ? strerror(reason) : "no reason given");
     case SQLITE_CORRUPT:
         return error_set(err, ERROR_INTERNAL, NULL, "database %s is corrupt", c->path);
     case SQLITE_NOTADB:

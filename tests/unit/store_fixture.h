@@ -1,5 +1,5 @@
-// What the tests of store/ share: a store in a fresh directory, rows that name themselves, and checks
-// that print the error.
+// What the tests of store/ share: a store in a fresh directory, rows that name themselves, and
+// checks that print the error.
 #ifndef TESTS_UNIT_STORE_FIXTURE_H
 #define TESTS_UNIT_STORE_FIXTURE_H
 
@@ -32,14 +32,15 @@ struct fixture {
 // A call that must succeed; prints the error otherwise. Evaluates to what the call returned.
 #define OK(f, call) check_ok((call), &(f)->err, #call, __FILE__, __LINE__)
 // A call that must fail with this code; clears the error.
-#define FAILS(f, code_, call)                                         \
-    do {                                                              \
-        (f)->err = (struct error){0};                                 \
-        assert_int_equal((call), -(int)(code_));                      \
-        assert_int_equal((f)->err.code, (code_));                     \
+#define FAILS(f, code_, call)                     \
+    do {                                          \
+        (f)->err = (struct error){0};             \
+        assert_int_equal((call), -(int)(code_));  \
+        assert_int_equal((f)->err.code, (code_)); \
     } while (0)
 
-static UNUSED int check_ok(int result, struct error *err, const char *what, const char *file, int line)
+static UNUSED int check_ok(int result, struct error *err, const char *what, const char *file,
+                           int line)
 {
     if (result < 0) {
         print_error("%s: %d %s %s\n", what, result, err->field, err->message);
@@ -142,7 +143,8 @@ static UNUSED int64_t put_instance(struct fixture *f, int n)
     return row.seq;
 }
 
-static UNUSED void put_event(struct fixture *f, enum kind kind, int64_t project, const char *document)
+static UNUSED void put_event(struct fixture *f, enum kind kind, int64_t project,
+                             const char *document)
 {
     struct event event = {.revision = ++f->revision,
                           .time_ns = f->revision * 1000,

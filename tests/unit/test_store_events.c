@@ -75,7 +75,8 @@ static void events_come_in_revision_order_filtered_and_limited(void **state)
     struct fixture *f = *state;
     int64_t revision = -1;
 
-    assert_string_equal(events_text(f, (struct event_query){.kind = -1, .limit = 9}, &revision), "");
+    assert_string_equal(events_text(f, (struct event_query){.kind = -1, .limit = 9}, &revision),
+                        "");
     assert_int_equal(revision, 0);
     put_event(f, KIND_INSTANCE, 1, "a");
     put_event(f, KIND_ROUTE, 2, "b");
@@ -85,16 +86,18 @@ static void events_come_in_revision_order_filtered_and_limited(void **state)
                         "1:a 2:b 3:c 4:d ");
     assert_int_equal(revision, 4);
     assert_string_equal(
-        events_text(f, (struct event_query){.kind = -1, .limit = 2, .since = 1}, &revision), "2:b 3:c ");
+        events_text(f, (struct event_query){.kind = -1, .limit = 2, .since = 1}, &revision),
+        "2:b 3:c ");
     assert_string_equal(
-        events_text(f, (struct event_query){.kind = KIND_INSTANCE, .limit = 9}, &revision), "1:a 4:d ");
+        events_text(f, (struct event_query){.kind = KIND_INSTANCE, .limit = 9}, &revision),
+        "1:a 4:d ");
     assert_string_equal(
         events_text(f, (struct event_query){.kind = -1, .limit = 9, .project = 2}, &revision),
         "2:b 3:c 4:d ");
-    assert_string_equal(events_text(f,
-                                    (struct event_query){.kind = KIND_INSTANCE, .limit = 9, .project = 2},
-                                    &revision),
-                        "4:d ");
+    assert_string_equal(
+        events_text(f, (struct event_query){.kind = KIND_INSTANCE, .limit = 9, .project = 2},
+                    &revision),
+        "4:d ");
     assert_int_equal(revision, 4);
 }
 
@@ -122,18 +125,22 @@ static void trimmed_events_are_compacted_and_the_newest_one_stays(void **state)
         put_event(f, KIND_ROUTE, 1, "12345");
     OK(f, store_events_trim(f->store, 2, 100, &bytes, &f->err));
     assert_int_equal(bytes, 10);
-    FAILS(f, ERROR_COMPACTED, read_events(f, (struct event_query){.kind = -1, .limit = 9}, &c, &revision));
+    FAILS(f, ERROR_COMPACTED,
+          read_events(f, (struct event_query){.kind = -1, .limit = 9}, &c, &revision));
     FAILS(f, ERROR_COMPACTED,
           read_events(f, (struct event_query){.kind = -1, .limit = 9, .since = 1}, &c, &revision));
     assert_string_equal(
-        events_text(f, (struct event_query){.kind = -1, .limit = 1, .since = 2}, &revision), "3:12345 ");
+        events_text(f, (struct event_query){.kind = -1, .limit = 1, .since = 2}, &revision),
+        "3:12345 ");
     OK(f, store_events_trim(f->store, 5, 2, &bytes, &f->err)); // the limit counts
     assert_string_equal(
-        events_text(f, (struct event_query){.kind = -1, .limit = 1, .since = 4}, &revision), "5:12345 ");
+        events_text(f, (struct event_query){.kind = -1, .limit = 1, .since = 4}, &revision),
+        "5:12345 ");
     OK(f, store_events_trim(f->store, 100, 100, &bytes, &f->err));
     assert_int_equal(bytes, 5);
     assert_string_equal(
-        events_text(f, (struct event_query){.kind = -1, .limit = 9, .since = 5}, &revision), "6:12345 ");
+        events_text(f, (struct event_query){.kind = -1, .limit = 9, .since = 5}, &revision),
+        "6:12345 ");
     assert_int_equal(revision, 6);
     OK(f, store_events_trim(f->store, 100, 100, &bytes, &f->err));
     assert_int_equal(bytes, 0);
@@ -214,7 +221,8 @@ static int note_token(void *context, const char *token, int64_t project, int sco
     struct tokens *t = context;
     size_t length = strlen(t->text);
 
-    snprintf(t->text + length, sizeof(t->text) - length, "%s/%lld/%d ", token, (long long)project, scope);
+    snprintf(t->text + length, sizeof(t->text) - length, "%s/%lld/%d ", token, (long long)project,
+             scope);
     return --t->limit == 0 ? -ERROR_STATE : 0;
 }
 

@@ -289,7 +289,8 @@ static void a_document_is_found_by_id_and_project(void **state)
         OK(f, reader_document(reader, KIND_INSTANCE, 1, "i-3", &out, &revision, &f->err)), 0);
     assert_int_equal(
         OK(f, reader_document(reader, KIND_INSTANCE, 2, "i-2", &out, &revision, &f->err)), 0);
-    assert_int_equal(OK(f, reader_document(reader, KIND_ZONE, 0, "i-2", &out, &revision, &f->err)), 0);
+    assert_int_equal(OK(f, reader_document(reader, KIND_ZONE, 0, "i-2", &out, &revision, &f->err)),
+                     0);
     assert_int_equal(out.length, 0);
     assert_int_equal(revision, -1);
     assert_int_equal(

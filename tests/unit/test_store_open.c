@@ -83,8 +83,8 @@ static void a_second_store_in_the_same_process_is_refused_too(void **state)
     assert_null(second);
     f->err = (struct error){0};
     put_instance(f, 1);
-    assert_int_equal(
-        OK(f, store_get(f->store, KIND_INSTANCE, 0, "i-1", &f->arena, &row, &f->err)), 1);
+    assert_int_equal(OK(f, store_get(f->store, KIND_INSTANCE, 0, "i-1", &f->arena, &row, &f->err)),
+                     1);
 }
 
 static void the_address_can_be_set_once_it_is_known(void **state)
@@ -406,7 +406,8 @@ static void what_a_dead_server_left_is_removed_by_the_next(void **state)
 static void leftovers_are_told_from_the_living_and_from_strangers(void **state)
 {
     struct fixture *f = *state;
-    const char *keep[] = {"mockcloud-1-abcdef", "mockcloud-999999999-abcdefg", "mockcloud-x-abcdef"};
+    const char *keep[] = {"mockcloud-1-abcdef", "mockcloud-999999999-abcdefg",
+                          "mockcloud-x-abcdef"};
     char *dead = arena_printf(&f->arena, "%s/mockcloud-999999999-abcdef", f->directory);
     char *made;
     int examined = 0;

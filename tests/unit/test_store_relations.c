@@ -93,7 +93,8 @@ static void many_referrers_of_one_target_are_all_found(void **state)
 
     for (int n = 0; n < 100; n++)
         refer(f, KIND_TARGET_POOL, put_pool(f, n), target, 1);
-    OK(f, store_referrers(f->store, "shared", KIND_TARGET_POOL, &f->arena, &owners, &count, &f->err));
+    OK(f,
+       store_referrers(f->store, "shared", KIND_TARGET_POOL, &f->arena, &owners, &count, &f->err));
     assert_int_equal(count, 100);
     assert_string_equal(owners[99].id, "i-99");
 }

@@ -98,9 +98,9 @@ static void an_update_changes_what_differs_and_finds_it_by_the_new_values_only(v
     assert_int_equal(back.revision, row.revision);
     assert_int_equal(back.state, 3);
     assert_bytes(back.document, "new");
-    assert_int_equal(OK(f, store_get_by_name(f->store, KIND_INSTANCE, 1, "n1", 0, &f->arena, &back,
-                                             &f->err)),
-                     0);
+    assert_int_equal(
+        OK(f, store_get_by_name(f->store, KIND_INSTANCE, 1, "n1", 0, &f->arena, &back, &f->err)),
+        0);
     assert_int_equal(OK(f, store_get_by_name(f->store, KIND_INSTANCE, 1, "renamed", 0, &f->arena,
                                              &back, &f->err)),
                      1);
@@ -169,12 +169,12 @@ static void a_name_is_found_past_rows_in_states_that_do_not_hold_it(void **state
                                              &back, &f->err)),
                      1);
     assert_string_equal(back.id, "i-2");
-    assert_int_equal(OK(f, store_get_by_name(f->store, KIND_INSTANCE, 2, "same", 0, &f->arena, &back,
-                                             &f->err)),
-                     0);
-    assert_int_equal(OK(f, store_get_by_name(f->store, KIND_INSTANCE, 0, "same", 0, &f->arena, &back,
-                                             &f->err)),
-                     1);
+    assert_int_equal(
+        OK(f, store_get_by_name(f->store, KIND_INSTANCE, 2, "same", 0, &f->arena, &back, &f->err)),
+        0);
+    assert_int_equal(
+        OK(f, store_get_by_name(f->store, KIND_INSTANCE, 0, "same", 0, &f->arena, &back, &f->err)),
+        1);
     assert_string_equal(back.id, "i-1");
 }
 
@@ -191,17 +191,17 @@ static void columns_find_the_first_row_that_has_them_all(void **state)
         row.columns[2] = NULL;
         OK(f, store_put(f->store, KIND_ROUTE, &row, &f->err));
     }
-    assert_int_equal(OK(f, store_get_by_columns(f->store, KIND_ROUTE, 1, wanted, 0, &f->arena, &back,
-                                                &f->err)),
-                     1);
+    assert_int_equal(
+        OK(f, store_get_by_columns(f->store, KIND_ROUTE, 1, wanted, 0, &f->arena, &back, &f->err)),
+        1);
     assert_string_equal(back.id, "i-2");
     assert_int_equal(OK(f, store_get_by_columns(f->store, KIND_ROUTE, 1, wanted, 1U << 1, &f->arena,
                                                 &back, &f->err)),
                      0);
     wanted[0] = "other";
-    assert_int_equal(OK(f, store_get_by_columns(f->store, KIND_ROUTE, 1, wanted, 0, &f->arena, &back,
-                                                &f->err)),
-                     0);
+    assert_int_equal(
+        OK(f, store_get_by_columns(f->store, KIND_ROUTE, 1, wanted, 0, &f->arena, &back, &f->err)),
+        0);
 }
 
 // --- order ---
@@ -287,8 +287,7 @@ static void assert_next_due(struct fixture *f, int64_t up_to, enum kind kind, co
 {
     enum kind found_kind;
     struct row row;
-    int found =
-        OK(f, store_next_due(f->store, up_to, &f->arena, &found_kind, &row, &f->err));
+    int found = OK(f, store_next_due(f->store, up_to, &f->arena, &found_kind, &row, &f->err));
 
     assert_int_equal(found, id != NULL);
     if (id) {
