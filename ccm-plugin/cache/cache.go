@@ -42,6 +42,7 @@ type Cloud struct {
 	routes    *table[api.Route]
 	pools     *table[api.TargetPool]
 
+	started   atomic.Bool   // Run has begun
 	live      atomic.Bool   // the lists are in and the stream is open
 	tried     chan struct{} // closed when the first synchronisation has succeeded or failed
 	triedOnce sync.Once
@@ -77,6 +78,7 @@ func (c *Cloud) Run(ctx context.Context) {
 	if !c.watch {
 		return
 	}
+	c.started.Store(true)
 	backoff := firstBackoff
 	for ctx.Err() == nil {
 		opened, err := c.follow(ctx)
@@ -163,7 +165,7 @@ func applyTo[T any](t *table[T], event api.Event) error {
 
 // usable says whether the copy may answer; the first readers wait for it a while instead of all asking the cloud.
 func (c *Cloud) usable(ctx context.Context) bool {
-	if c.watch {
+	if c.started.Load() {
 		select {
 		case <-c.tried:
 		case <-ctx.Done():

@@ -54,8 +54,11 @@ func IsConflict(err error) bool { return hasStatus(err, http.StatusConflict) }
 // IsGone says that the events asked for are no longer kept (410): list again.
 func IsGone(err error) bool { return hasStatus(err, http.StatusGone) }
 
-// IsThrottled says that the cloud asks for fewer calls (429).
-func IsThrottled(err error) bool { return hasStatus(err, http.StatusTooManyRequests) }
+// IsThrottled says that the cloud asks for fewer calls (429), or has done so just before.
+func IsThrottled(err error) bool {
+	var paused *Paused
+	return hasStatus(err, http.StatusTooManyRequests) || errors.As(err, &paused)
+}
 
 // IsInvalid says that the cloud understood the request and refuses its content (400, 422).
 func IsInvalid(err error) bool {
@@ -67,6 +70,10 @@ func RetryAfter(err error) time.Duration {
 	var problem *Problem
 	if errors.As(err, &problem) {
 		return problem.Wait
+	}
+	var paused *Paused
+	if errors.As(err, &paused) {
+		return paused.Remaining
 	}
 	return 0
 }

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -10,8 +9,15 @@ import (
 	"time"
 )
 
-// ErrThrottled is the error of a call that was not sent, because the cloud has asked for a longer pause than we wait.
-var ErrThrottled = errors.New("the cloud asked for a pause")
+// Paused is the error of a call that was not sent: the cloud has asked for a longer pause than we wait.
+type Paused struct {
+	Collection string
+	Remaining  time.Duration
+}
+
+func (p *Paused) Error() string {
+	return fmt.Sprintf("the cloud asked for a pause of %s, %s are left", p.Collection, p.Remaining.Round(time.Millisecond))
+}
 
 // transport is the api.HttpRequestDoer: it honours Retry-After, in bounds. A 429 or 503 with Retry-After is repeated after
 // that time, at most attempts times and only if the wait is at most maxWait; everything else is the caller's to retry,
@@ -73,7 +79,7 @@ func (t *transport) waitForPause(ctx context.Context, key string) error {
 		return nil
 	}
 	if wait > t.maxWait {
-		return fmt.Errorf("%w: %s more for %s", ErrThrottled, wait.Round(time.Millisecond), key)
+		return &Paused{Collection: key, Remaining: wait}
 	}
 	return t.sleep(ctx, wait)
 }

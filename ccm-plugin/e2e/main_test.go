@@ -15,8 +15,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -36,12 +36,16 @@ const (
 	clusterCIDR = "10.128.0.0/9"
 	// The CCM's cloud-config "cache"; the environment variable runs all tests without it.
 	cacheEnv = "MOCKCLOUD_E2E_CACHE"
+	// A CCM that is built already.
+	binaryEnv = "MOCKCLOUD_CCM_BIN"
+	// The control plane's name: what a run that was killed has left is taken down by the next.
+	controlPlaneName = "e2e"
 )
 
 // environment is what all tests share.
 type environment struct {
 	directory string
-	name      string // of the control plane
+	lock      *os.File // one run at a time: they would share the control plane
 	admin     *rest.Config
 	kube      kubernetes.Interface
 	kubectl   string
@@ -79,8 +83,14 @@ func (e *environment) up() (err error) {
 	if e.proxy, err = testserver.OpenProxy(e.server.URL); err != nil {
 		return err
 	}
-	binary := filepath.Join(e.directory, "mockcloud-ccm")
-	if _, err := run("go", "build", "-o", binary, "mockcloud.dev/ccm-plugin/cmd/mockcloud-ccm"); err != nil {
+	binary := os.Getenv(binaryEnv)
+	if binary == "" {
+		binary = filepath.Join(e.directory, "mockcloud-ccm")
+		if _, err := run("go", "build", "-o", binary, "mockcloud.dev/ccm-plugin/cmd/mockcloud-ccm"); err != nil {
+			return err
+		}
+	}
+	if err := e.lockUp(); err != nil {
 		return err
 	}
 	if err := e.controlPlane(); err != nil {
@@ -105,9 +115,9 @@ func (e *environment) down() error {
 	if e.power != nil {
 		e.power.stop()
 	}
-	if e.name != "" {
-		_, err := run(script(), "down", "--name", e.name)
-		problems = append(problems, err)
+	if e.lock != nil {
+		_, err := run(script(), "down", "--name", controlPlaneName)
+		problems = append(problems, err, e.lock.Close())
 	}
 	if e.proxy != nil {
 		e.proxy.Close()
@@ -125,13 +135,28 @@ func repository() string {
 
 func script() string { return filepath.Join(repository(), "scripts", "control-plane") }
 
-// controlPlane brings up a control plane of our own and reads where it is.
-func (e *environment) controlPlane() error {
-	e.name = "e2e-" + strconv.Itoa(os.Getpid())
-	if _, err := run(script(), "up", "--name", e.name, "--profile", "fast", "--cluster-cidr", clusterCIDR); err != nil {
+// lockUp waits for another run on this machine to end.
+func (e *environment) lockUp() error {
+	file, err := os.OpenFile(filepath.Join(os.TempDir(), "mockcloud-e2e.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
 		return err
 	}
-	output, err := run(script(), "env", "--name", e.name)
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
+		return fmt.Errorf("waiting for another run: %w", err)
+	}
+	e.lock = file
+	return nil
+}
+
+// controlPlane brings up a control plane of our own and reads where it is.
+func (e *environment) controlPlane() error {
+	if _, err := run(script(), "down", "--name", controlPlaneName); err != nil {
+		return err
+	}
+	if _, err := run(script(), "up", "--name", controlPlaneName, "--profile", "fast", "--cluster-cidr", clusterCIDR); err != nil {
+		return err
+	}
+	output, err := run(script(), "env", "--name", controlPlaneName)
 	if err != nil {
 		return err
 	}

@@ -85,6 +85,7 @@ func (m *manager) start() error {
 	defer log.Close()
 	m.process = exec.Command(m.binary, m.arguments...)
 	m.process.Stdout, m.process.Stderr = log, log
+	m.process.SysProcAttr = testserver.ChildAttributes()
 	if err := m.process.Start(); err != nil {
 		return err
 	}

@@ -70,27 +70,34 @@ func (l *loadBalancers) EnsureLoadBalancer(ctx context.Context, clusterName stri
 	}
 	p := l.parts(clusterName, service)
 	defer l.lock(p.name)()
-	pool, err := l.ensurePool(ctx, p, w, service, nodes)
+	balancer, err := l.ensure(ctx, p, w, service, nodes)
 	if err != nil {
-		return nil, err
-	}
-	addressIDs, err := p.ensureAddresses(ctx, w)
-	if err != nil {
-		return nil, err
-	}
-	balancer, err := p.balancer(ctx)
-	if cache.IsNotFound(err) {
-		balancer, err = p.createBalancer(ctx, w, pool.Id, addressIDs)
-	} else if err == nil {
-		balancer, err = l.fit(ctx, p, w, balancer, pool.Id, addressIDs)
-	}
-	if err != nil {
-		return nil, l.pace(err)
+		return nil, pace(err)
 	}
 	if balancer.State != api.LoadBalancerStateActive {
 		return nil, l.later("load balancer %s is %s", p.name, balancer.State)
 	}
 	return w.status(balancer), nil
+}
+
+func (l *loadBalancers) ensure(ctx context.Context, p parts, w wanted, service *corev1.Service, nodes []*corev1.Node) (
+	api.LoadBalancer, error) {
+	pool, err := l.ensurePool(ctx, p, w, service, nodes)
+	if err != nil {
+		return api.LoadBalancer{}, err
+	}
+	addressIDs, err := p.ensureAddresses(ctx, w)
+	if err != nil {
+		return api.LoadBalancer{}, err
+	}
+	balancer, err := p.balancer(ctx)
+	if cache.IsNotFound(err) {
+		return p.createBalancer(ctx, w, pool.Id, addressIDs)
+	}
+	if err != nil {
+		return api.LoadBalancer{}, err
+	}
+	return l.fit(ctx, p, w, balancer, pool.Id, addressIDs)
 }
 
 // fit brings an existing load balancer in line. One that has failed, or that differs in what cannot be changed, makes room
@@ -130,7 +137,7 @@ func (l *loadBalancers) UpdateLoadBalancer(ctx context.Context, clusterName stri
 			err = l.setTargets(ctx, p, pool, service, nodes)
 		}
 	}
-	return l.pace(err)
+	return pace(err)
 }
 
 // EnsureLoadBalancerDeleted deletes the parts in order, whichever of them are left.
@@ -203,7 +210,7 @@ func (l *loadBalancers) later(format string, arguments ...any) error {
 }
 
 // pace honours a Retry-After longer than the client was willing to wait.
-func (l *loadBalancers) pace(err error) error {
+func pace(err error) error {
 	if wait := client.RetryAfter(err); wait > 0 {
 		return cloudapi.NewRetryError(err.Error(), wait)
 	}

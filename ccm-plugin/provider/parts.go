@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
+	"strings"
 
 	"mockcloud.dev/ccm-plugin/cache"
 	"mockcloud.dev/ccm-plugin/client"
@@ -130,18 +132,21 @@ func (p parts) deletePool(ctx context.Context) error {
 // ownAddresses lists the addresses that we have reserved for this Service; reserved ones of the user lack the tags.
 func (p parts) ownAddresses(ctx context.Context) ([]api.Address, error) {
 	addresses, _, err := p.cloud.API().Addresses(ctx, client.Filter{Tags: maps.Clone(p.tags)})
-	var own []api.Address
-	for _, address := range addresses {
-		for _, family := range []api.IPFamily{api.IPFamilyIpv4, api.IPFamilyIpv6} {
-			if address.Name == p.addressName(family) {
-				own = append(own, address)
-			}
-		}
-	}
-	return own, err
+	return slices.DeleteFunc(addresses, func(a api.Address) bool { return !p.reserved(a) }), err
 }
 
-func (p parts) addressName(family api.IPFamily) string { return p.name + "-" + string(family) }
+// reserved says whether we have reserved the address for this Service.
+func (p parts) reserved(address api.Address) bool {
+	return p.own(address.Tags) && strings.HasPrefix(address.Name, p.name+"-")
+}
+
+// addressName is unique per literal, so that a Service can go from one to another.
+func (p parts) addressName(family api.IPFamily, literal *string) string {
+	if literal == nil {
+		return p.name + "-" + string(family)
+	}
+	return p.name + "-" + strings.NewReplacer(".", "-", ":", "-").Replace(strings.ToLower(*literal)) + "-" + string(family)
+}
 
 // ensureAddresses returns the ids of the reserved addresses to use, none if any address will do. Those asked for by name must
 // exist; a literal that nobody has reserved, and a family that nothing is asked for, is reserved for the Service's life.
@@ -153,18 +158,27 @@ func (p parts) ensureAddresses(ctx context.Context, w wanted) ([]string, error) 
 	if err != nil {
 		return nil, err
 	}
-	ids := map[api.IPFamily]string{}
+	chosen := map[api.IPFamily]string{}
 	for _, asked := range w.addresses {
 		address, err := p.findOrReserve(ctx, all, asked, w)
 		if err != nil {
 			return nil, fmt.Errorf("address %q: %w", asked, err)
 		}
-		if ids[address.Family] != "" {
-			return nil, fmt.Errorf("address %q: there is one of family %s already", asked, address.Family)
+		if !slices.Contains(w.families, address.Family) || chosen[address.Family] != "" {
+			return nil, fmt.Errorf("address %q: no %s address is wanted, or there is one already", asked, address.Family)
 		}
-		ids[address.Family] = address.Id
+		chosen[address.Family] = address.Id
 	}
-	return p.completeFamilies(ctx, all, ids, w)
+	var ids []string
+	for _, family := range w.families {
+		if chosen[family] == "" {
+			if chosen[family], err = p.anyOf(ctx, all, family, w); err != nil {
+				return nil, err
+			}
+		}
+		ids = append(ids, chosen[family])
+	}
+	return ids, p.release(ctx, all, ids)
 }
 
 func (p parts) findOrReserve(ctx context.Context, all []api.Address, asked string, w wanted) (api.Address, error) {
@@ -179,32 +193,32 @@ func (p parts) findOrReserve(ctx context.Context, all []api.Address, asked strin
 	return p.reserve(ctx, familyOf(asked), &asked, w)
 }
 
-func (p parts) completeFamilies(ctx context.Context, all []api.Address, ids map[api.IPFamily]string, w wanted) ([]string, error) {
-	var ordered []string
-	for _, family := range w.families {
-		for _, address := range all {
-			if ids[family] == "" && address.Name == p.addressName(family) && p.own(address.Tags) {
-				ids[family] = address.Id
-			}
+// anyOf is the address of a family for which none is asked, where there is one for another.
+func (p parts) anyOf(ctx context.Context, all []api.Address, family api.IPFamily, w wanted) (string, error) {
+	for _, address := range all {
+		if p.reserved(address) && address.Name == p.addressName(family, nil) {
+			return address.Id, nil
 		}
-		if ids[family] == "" {
-			address, err := p.reserve(ctx, family, nil, w)
-			if err != nil {
-				return nil, err
-			}
-			ids[family] = address.Id
+	}
+	address, err := p.reserve(ctx, family, nil, w)
+	return address.Id, err
+}
+
+// release deletes what we had reserved for an earlier wish, once no load balancer uses it any more.
+func (p parts) release(ctx context.Context, all []api.Address, wanted []string) error {
+	for _, address := range all {
+		if !p.reserved(address) || address.LoadBalancerId != nil || slices.Contains(wanted, address.Id) {
+			continue
 		}
-		ordered = append(ordered, ids[family])
-		delete(ids, family)
+		if err := p.cloud.API().DeleteAddress(ctx, address.Id); err != nil && !client.IsNotFound(err) {
+			return err
+		}
 	}
-	for family := range ids {
-		return nil, fmt.Errorf("an %s address is asked for, but not among the Service's IP families", family)
-	}
-	return ordered, nil
+	return nil
 }
 
 func (p parts) reserve(ctx context.Context, family api.IPFamily, literal *string, w wanted) (api.Address, error) {
-	name := p.addressName(family)
+	name := p.addressName(family, literal)
 	return p.cloud.API().CreateAddress(ctx, api.AddressCreate{
 		Name: &name, Family: &family, Scheme: &w.scheme, Address: literal, Tags: &p.tags,
 	})

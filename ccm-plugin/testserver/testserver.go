@@ -84,6 +84,7 @@ func Launch(options Options) (*Server, error) {
 	arguments := append([]string{"serve", "--db", ":memory:", "--listen", "127.0.0.1:0", "--clock", options.Clock,
 		"--seed", "1", "--token-file", s.TokenFile, "--log-format", "json"}, options.Args...)
 	s.process = exec.Command(Binary(), arguments...)
+	s.process.SysProcAttr = ChildAttributes()
 	if err := s.start(); err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}

@@ -473,6 +473,16 @@ func askedAddress(h *harness) {
 	}
 	h.wantNoWrites(func() { h.ensure(s, nil) })
 	h.wantParts(1, 1, 1)
+
+	other := h.freeAddress()
+	s.Spec.LoadBalancerIP = other
+	_, err := h.balancers().EnsureLoadBalancer(h.ctx(), "kubernetes", s, nil)
+	h.wantRetry(err) // the address cannot be changed: the load balancer is replaced
+	if got := h.ensure(s, nil).Ingress[0].IP; got != other {
+		h.Fatalf("address %s, want %s", got, other)
+	}
+	h.ensure(s, nil)
+	h.wantParts(1, 1, 1)
 	h.delete(s)
 	h.wantParts(0, 0, 0)
 }
