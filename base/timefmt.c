@@ -204,31 +204,29 @@ static const struct unit *take_unit(const char **text)
     return NULL;
 }
 
-// One "1.5s". The sum is exact: the number is kept as an integer over a power of ten. What lies
+// One "1.5s". Exact: whole and fraction are integers, the latter over a power of ten. What lies
 // beyond 15 fraction digits is below a nanosecond for every unit and dropped.
 static bool take_part(const char **text, __int128 *total)
 {
-    __int128 value = 0, scale = 1;
+    int64_t whole = 0, fraction = 0, scale = 1;
     const struct unit *unit;
     int digits = 0;
 
-    for (; is_digit(**text); (*text)++, digits++) {
-        value = value * 10 + (**text - '0');
-        if (value > DURATION_MAX)
-            value = (__int128)DURATION_MAX + 1; // too long whatever the unit; do not overflow
-    }
+    for (; is_digit(**text); (*text)++, digits++)
+        if (whole <= DURATION_MAX) // beyond it is too long whatever the unit; do not overflow
+            whole = whole * 10 + (**text - '0');
     if (take_char(text, '.', '.')) {
         for (; is_digit(**text); (*text)++, digits++) {
             if (scale >= INT64_C(1000000000000000))
                 continue;
-            value = value * 10 + (**text - '0');
+            fraction = fraction * 10 + (**text - '0');
             scale *= 10;
         }
     }
     unit = take_unit(text);
     if (digits == 0 || !unit)
         return false;
-    *total += value * unit->ns / scale;
+    *total += (__int128)whole * unit->ns + (__int128)fraction * unit->ns / scale;
     if (*total > DURATION_MAX)
         *total = (__int128)DURATION_MAX + 1;
     return true;

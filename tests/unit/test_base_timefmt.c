@@ -189,6 +189,7 @@ static void test_what_is_no_duration_is_refused_and_leaves_the_output_alone(void
         "1.5.5s",
         "8760h1ns",
         "8761h",
+        "999999999999999999.999999999999999h",
         "inf",
         "nan",
         "99999999999999999999999999h",

@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+"""Writes seeds for the fuzz targets of api/ from openapi.json: every path, every query, every example."""
+
+import json
+import re
+from pathlib import Path
+
+here = Path(__file__).parent
+document = json.loads((here / "../../api/openapi.json").read_text())
+
+
+def write(target, name, content):
+    directory = here / "corpus" / target
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / name).write_bytes(content)
+
+
+def resolve(node):
+    while "$ref" in node:
+        at = document
+        for part in node["$ref"][2:].split("/"):
+            at = at[part]
+        node = at
+    return node
+
+
+def query_of(operation, shared):
+    parts = []
+    for parameter in map(resolve, shared + operation.get("parameters", [])):
+        if parameter["in"] == "query":
+            name = parameter["name"].replace("KEY", "a")
+            parts.append(f"{name}={parameter.get('example', parameter['schema'].get('default', 1))}")
+    return "&".join(parts)
+
+
+bodies = 0
+for path, item in document["paths"].items():
+    for method, operation in item.items():
+        if method == "parameters":
+            continue
+        name = re.sub(r"\W+", "-", operation["operationId"])
+        write("fuzz_route", name, f"{method.upper()} {re.sub('{.*?}', 'i-01%20', path)}".encode())
+        query = query_of(operation, item.get("parameters", []))
+        if query:
+            write("fuzz_query", name, b"\x00" + query.encode())
+        content = resolve(operation.get("requestBody", {})).get("content", {})
+        for media in content.values():
+            examples = [resolve(e).get("value") for e in media.get("examples", {}).values()]
+            examples += [media["example"]] if "example" in media else []
+            for number, example in enumerate(examples):
+                # the target counts operations with a body in the order of its own table
+                write("fuzz_body", f"{name}-{number}", bytes([bodies % 256]) + json.dumps(example).encode())
+            bodies += 1
