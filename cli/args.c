@@ -185,6 +185,8 @@ static int parse_word(struct parser *p, const char *word)
 {
     struct command *c = p->c;
 
+    if (word[0] == '\0')
+        return fail(p->f, EXIT_USAGE, "an argument is empty");
     if (c->verb != NULL) {
         c->operands[c->operand_count++] = word;
         return EXIT_OK;
@@ -237,12 +239,6 @@ static int check_operands(const struct command *c, struct failure *f)
     if (c->operand_count > verb->max_operands) {
         return fail(f, EXIT_USAGE, "%s%s%s: unexpected argument '%s'; see --help", verb->kind->noun,
                     separator, verb->name, c->operands[verb->max_operands]);
-    }
-    for (size_t i = 0; i < c->operand_count; i++) {
-        if (c->operands[i][0] == '\0') {
-            return fail(f, EXIT_USAGE, "%s%s%s: an argument is empty", verb->kind->noun, separator,
-                        verb->name);
-        }
     }
     return EXIT_OK;
 }

@@ -292,10 +292,14 @@ static int set_option(struct http *h, json_t *body, const struct option *option,
         if (strcmp(option->value, "none") == 0)
             return EXIT_OK;
         rc = option_value(h, option, &value, f);
-        return rc != EXIT_OK ? rc : json_array_append_new(array, value);
+        if (rc == EXIT_OK && json_array_append_new(array, value) != 0)
+            rc = fail(f, EXIT_REFUSED, "out of memory");
+        return rc;
     }
     rc = option_value(h, option, &value, f);
-    return rc != EXIT_OK ? rc : json_object_set_new(object, last, value);
+    if (rc == EXIT_OK && json_object_set_new(object, last, value) != 0)
+        rc = fail(f, EXIT_REFUSED, "out of memory");
+    return rc;
 }
 
 int body_build(struct http *h, const struct command *c, json_t **out, struct failure *f)

@@ -1,6 +1,7 @@
 #include "cli/events.h"
 #include "base/clock.h"
 #include "cli/args.h"
+#include "cli/resource.h"
 #include "cli/sse.h"
 #include "cli/verbs.h"
 
@@ -45,12 +46,7 @@ static bool on_bytes(void *user, const char *bytes, size_t length)
 
 static void stream_path(char *out, size_t size, int64_t since, const char *kind)
 {
-    char from[40] = "";
-
-    if (since >= 0)
-        snprintf(from, sizeof from, "since=%" PRId64, since);
-    snprintf(out, size, "/v1/events%s%s%s%s%s", since >= 0 || kind != NULL ? "?" : "", from,
-             since >= 0 && kind != NULL ? "&" : "", kind != NULL ? "kind=" : "",
+    snprintf(out, size, "/v1/events?since=%" PRId64 "%s%s", since, kind != NULL ? "&kind=" : "",
              kind != NULL ? kind : "");
 }
 
@@ -111,9 +107,14 @@ int verb_events_follow(struct cli *cli, struct failure *f)
     const struct command *c = cli->command;
     struct printer p = {cli->output, args_int(c, "limit", 0)};
     int64_t timeout = args_has(c, "timeout") ? http_config(cli->http)->timeout_ns : 0;
+    int64_t deadline = events_deadline(timeout), since = args_int(c, "since", -1);
+    int rc = EXIT_OK;
 
-    return events_follow(cli->http, args_int(c, "since", -1), args_value(c, "kind"),
-                         events_deadline(timeout), print_event, &p, f);
+    if (since < 0) // known from the start, so that a cut before the first event loses nothing
+        rc = resource_revision(cli->http, &kind_zone, &since, f);
+    if (rc == EXIT_OK)
+        rc = events_follow(cli->http, since, args_value(c, "kind"), deadline, print_event, &p, f);
+    return rc;
 }
 
 // Appends a page of events after *since and moves it on; *out_more: there may be others.

@@ -120,6 +120,18 @@ int resource_list(struct http *h, const struct kind *kind, const char *query, in
     return EXIT_OK;
 }
 
+int resource_revision(struct http *h, const struct kind *kind, int64_t *out, struct failure *f)
+{
+    struct resource_list list;
+    int rc = resource_list(h, kind, "", 1, &list, f);
+
+    if (rc == EXIT_OK) {
+        *out = list.revision;
+        json_decref(list.items);
+    }
+    return rc;
+}
+
 static bool is_alive(const json_t *document)
 {
     const char *state = json_string_value(json_object_get(document, "state"));

@@ -22,6 +22,8 @@ const char *resource_name(const struct kind *kind, const json_t *document);
 // All pages of a list, at most `limit` items (0: all). `query` is encoded and may be empty.
 int resource_list(struct http *h, const struct kind *kind, const char *query, int64_t limit,
                   struct resource_list *out, struct failure *f);
+// The cloud's revision now, learnt from a list of this kind.
+int resource_revision(struct http *h, const struct kind *kind, int64_t *out, struct failure *f);
 // The one with this name or id. A name shared with terminated ones means the one that still lives.
 int resource_find(struct http *h, const struct kind *kind, const char *ref, json_t **out,
                   struct failure *f);

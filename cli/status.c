@@ -5,7 +5,7 @@
 #include <string.h>
 
 static const struct kind *const counted[] = {&kind_instance, &kind_lb,   &kind_pool, &kind_address,
-                                             &kind_route,    &kind_zone, &kind_type};
+                                             &kind_route,    &kind_zone, &kind_type, NULL};
 
 // {"total": N, "running": N, …}; the states only where the kind has them.
 static json_t *count_states(const json_t *items, const struct kind *kind)
@@ -29,7 +29,7 @@ static json_t *count_states(const json_t *items, const struct kind *kind)
 
 static int add_counts(struct cli *cli, json_t *status, struct failure *f)
 {
-    for (size_t i = 0; i < sizeof counted / sizeof *counted; i++) {
+    for (size_t i = 0; counted[i] != NULL; i++) {
         struct resource_list list;
         int rc = resource_list(cli->http, counted[i], "", 0, &list, f);
 

@@ -166,19 +166,6 @@ static bool on_event(void *user, const json_t *event)
     return !w->met && !w->gone;
 }
 
-// The cloud's revision before the resource is looked at, so that no event is missed.
-static int newest_revision(struct http *h, const struct kind *kind, int64_t *out, struct failure *f)
-{
-    struct resource_list list;
-    int rc = resource_list(h, kind, "", 1, &list, f);
-
-    if (rc == EXIT_OK) {
-        *out = list.revision;
-        json_decref(list.items);
-    }
-    return rc;
-}
-
 static int look(struct http *h, struct waiter *w, struct failure *f)
 {
     struct failure local = {0};
@@ -217,7 +204,7 @@ int wait_for(struct http *h, const struct kind *kind, const char *ref, const cha
 {
     struct waiter w = {.kind = kind, .ref = ref, .condition = condition};
     int64_t since = 0;
-    int rc = newest_revision(h, kind, &since, f);
+    int rc = resource_revision(h, kind, &since, f); // before looking, so that no event is missed
 
     if (rc == EXIT_OK)
         rc = look(h, &w, f);

@@ -263,6 +263,7 @@ def test_a_stream_that_ends_at_once_again_and_again_is_exit_5(scripted, told):
 
 
 def test_a_stream_of_garbage_is_said_to_be_that(scripted, told):
+    scripted.on("GET", "/v1/zones", Reply.items())
     scripted.on("GET", "/v1/events", Reply.events("data: {nonsense\n\n"))
     assert "is it mockcloud?" in told.error("event", "follow", code="refused")
 
@@ -276,6 +277,8 @@ def test_a_resource_that_goes_while_waited_for_is_exit_3_and_deleted_is_what_tha
 
 
 def test_events_as_json_are_one_line_each(scripted, told):
+    scripted.on("GET", "/v1/zones", Reply.items())
     scripted.on("GET", "/v1/events", Reply.events(*(event(n, instance(1)) for n in (5, 6, 7))))
     lines = told.lines("events", "--follow", "-o", "json", "--limit", "2")
     assert [json.loads(line)["revision"] for line in lines] == [5, 6]
+    assert scripted.asked(path="/v1/events")[0].query == {"since": ["100"]}  # the cloud's revision when it began

@@ -83,7 +83,7 @@ def test_nothing_at_all_is_a_usage_error_that_points_to_help(bare):
     (["ls", "--token-file", "/nonexistent/token"], "token file /nonexistent/token: No such file"),
     (["ls", "--project", "a\nb: c"], "--project: line breaks"),
     (["instance", "get"], "instance get: needs NAME|ID..."),
-    (["instance", "get", ""], "instance get: an argument is empty"),
+    (["instance", "get", ""], "an argument is empty"),
     (["instance", "create", "--count", "0"], "--count: '0' is not a whole number from 1 to 10000"),
     (["instance", "create", "a", "--name", "b"], "--name: the name is given already: 'a'"),
     (["instance", "create", "--address", "inside=10.0.0.1"], "--address: unknown type 'inside' (internal,"),
