@@ -150,6 +150,11 @@ int cloud_apply(struct cloud *cloud, struct change *c)
     return -(int)c->error.code;
 }
 
+void cloud_set_address(struct cloud *cloud, const char *address)
+{
+    store_set_address(cloud->store, address);
+}
+
 // --- reads ---
 
 static int reader_take(struct cloud *cloud, struct reader **out, struct error *err)

@@ -33,6 +33,8 @@ enum scope { SCOPE_CLOUD, SCOPE_SIM }; // sim includes cloud
 int cloud_open(const struct cloud_config *config, struct cloud **out, struct error *err);
 // Applies what is queued, stops the writer, closes the database. NULL allowed.
 void cloud_close(struct cloud *cloud);
+// Says in the lock file where the server answers, for the error of a second one.
+void cloud_set_address(struct cloud *cloud, const char *address);
 
 // Queues a change; c->done is called on the writer thread exactly once, also when the cloud is
 // closing (ERROR_UNAVAILABLE). The change stays the caller's.

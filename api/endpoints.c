@@ -1,0 +1,155 @@
+#include "api/bodies.h"
+#include "api/endpoint.h"
+#include "api/handlers.h"
+
+#define PAGED (QUERY_LIMIT | QUERY_PAGE_TOKEN)
+#define RESOURCE (OF_PROJECT | TAKES_IF_MATCH)
+#define ACTION (RESOURCE | TAKES_IDEMPOTENCY_KEY)
+#define CREATE (OF_PROJECT | TAKES_IDEMPOTENCY_KEY | ANSWERS_LOCATION)
+
+// reads: method is GET, status 200
+#define READ(path_, operation_, access_, flags_, query_, kind_, handle_)                          \
+    {                                                                                             \
+        .method = METHOD_GET, .path = (path_), .operation = (operation_), .access = (access_),    \
+        .status = 200, .flags = (flags_), .query = (query_), .handle = (handle_), .kind = (kind_) \
+    }
+#define LIST(path_, operation_, kind_, query_) \
+    READ(path_, operation_, ACCESS_CLOUD, OF_PROJECT, PAGED | (query_), kind_, handle_list)
+#define GET(path_, operation_, kind_) \
+    READ(path_, operation_, ACCESS_CLOUD, OF_PROJECT, 0, kind_, handle_get)
+#define PUBLIC(path_, operation_, handle_) \
+    READ(path_, operation_, ACCESS_PUBLIC, 0, 0, KIND_COUNT, handle_)
+
+#define CHANGE(method_, path_, operation_, access_, status_, flags_, kind_, apply_, body_, \
+               handle_)                                                                    \
+    {                                                                                      \
+        .method = METHOD_##method_, .path = (path_), .operation = (operation_),            \
+        .access = (access_), .status = (status_), .flags = (flags_), .handle = (handle_),  \
+        .kind = (kind_), .apply = (apply_), .body = (body_)                                \
+    }
+#define CLOUD(method_, path_, operation_, status_, flags_, kind_, apply_, body_)            \
+    CHANGE(method_, path_, operation_, ACCESS_CLOUD, status_, flags_, kind_, apply_, body_, \
+           handle_change)
+#define SIM(method_, path_, operation_, status_, flags_, kind_, apply_, body_)            \
+    CHANGE(method_, path_, operation_, ACCESS_SIM, status_, flags_, kind_, apply_, body_, \
+           handle_change)
+#define CLOCK(method_, path_, operation_, body_, handle_) \
+    CHANGE(method_, path_, operation_, ACCESS_SIM, 200, 0, KIND_COUNT, NULL, body_, handle_)
+
+const struct endpoint endpoints[] = {
+    // instances
+    LIST("/v1/instances", "instances.list", KIND_INSTANCE,
+         QUERY_NAME | QUERY_ZONE | QUERY_STATE | QUERY_TYPE | QUERY_LIFECYCLE | QUERY_TAGS),
+    CLOUD(POST, "/v1/instances", "instances.create", 201, CREATE, KIND_INSTANCE, instance_create,
+          &body_instance_create),
+    GET("/v1/instances/{id}", "instances.get", KIND_INSTANCE),
+    CLOUD(PATCH, "/v1/instances/{id}", "instances.update", 200, RESOURCE, KIND_INSTANCE,
+          instance_update, &body_instance_update),
+    CLOUD(DELETE, "/v1/instances/{id}", "instances.delete", 202, RESOURCE, KIND_INSTANCE,
+          instance_terminate, NULL),
+    CLOUD(POST, "/v1/instances/{id}/start", "instances.start", 202, ACTION, KIND_INSTANCE,
+          instance_start, NULL),
+    CLOUD(POST, "/v1/instances/{id}/stop", "instances.stop", 202, ACTION, KIND_INSTANCE,
+          instance_stop, NULL),
+    CLOUD(POST, "/v1/instances/{id}/reboot", "instances.reboot", 202, ACTION, KIND_INSTANCE,
+          instance_reboot, NULL),
+    CLOUD(POST, "/v1/instances/{id}/terminate", "instances.terminate", 202, ACTION, KIND_INSTANCE,
+          instance_terminate, NULL),
+
+    // load balancers
+    LIST("/v1/load-balancers", "load_balancers.list", KIND_LOAD_BALANCER,
+         QUERY_NAME | QUERY_STATE | QUERY_TAGS),
+    CLOUD(POST, "/v1/load-balancers", "load_balancers.create", 201, CREATE, KIND_LOAD_BALANCER,
+          load_balancer_create, &body_load_balancer_create),
+    GET("/v1/load-balancers/{id}", "load_balancers.get", KIND_LOAD_BALANCER),
+    CLOUD(PATCH, "/v1/load-balancers/{id}", "load_balancers.update", 200, RESOURCE,
+          KIND_LOAD_BALANCER, load_balancer_update, &body_load_balancer_update),
+    CLOUD(DELETE, "/v1/load-balancers/{id}", "load_balancers.delete", 202, RESOURCE,
+          KIND_LOAD_BALANCER, load_balancer_delete, NULL),
+    CLOUD(POST, "/v1/load-balancers/{id}/listeners", "load_balancers.add_listener", 200, ACTION,
+          KIND_LOAD_BALANCER, load_balancer_add_listener, &body_listener_add),
+    CHANGE(DELETE, "/v1/load-balancers/{id}/listeners/{listener}", "load_balancers.remove_listener",
+           ACCESS_CLOUD, 200, RESOURCE, KIND_LOAD_BALANCER, load_balancer_remove_listener, NULL,
+           handle_remove_listener),
+
+    // target pools
+    LIST("/v1/target-pools", "target_pools.list", KIND_TARGET_POOL, QUERY_NAME | QUERY_TAGS),
+    CLOUD(POST, "/v1/target-pools", "target_pools.create", 201, CREATE, KIND_TARGET_POOL,
+          target_pool_create, &body_target_pool_create),
+    GET("/v1/target-pools/{id}", "target_pools.get", KIND_TARGET_POOL),
+    CLOUD(PATCH, "/v1/target-pools/{id}", "target_pools.update", 200, RESOURCE, KIND_TARGET_POOL,
+          target_pool_update, &body_target_pool_update),
+    CLOUD(DELETE, "/v1/target-pools/{id}", "target_pools.delete", 204, RESOURCE, KIND_TARGET_POOL,
+          target_pool_delete, NULL),
+    CLOUD(POST, "/v1/target-pools/{id}/targets", "target_pools.add_targets", 200, ACTION,
+          KIND_TARGET_POOL, target_pool_add_targets, &body_targets_add),
+    CHANGE(DELETE, "/v1/target-pools/{id}/targets/{target}", "target_pools.remove_target",
+           ACCESS_CLOUD, 200, RESOURCE, KIND_TARGET_POOL, target_pool_remove_target, NULL,
+           handle_remove_target),
+
+    // reserved addresses
+    LIST("/v1/addresses", "addresses.list", KIND_ADDRESS, QUERY_NAME | QUERY_TAGS),
+    CLOUD(POST, "/v1/addresses", "addresses.create", 201, CREATE, KIND_ADDRESS, address_create,
+          &body_address_create),
+    GET("/v1/addresses/{id}", "addresses.get", KIND_ADDRESS),
+    CLOUD(PATCH, "/v1/addresses/{id}", "addresses.update", 200, RESOURCE, KIND_ADDRESS,
+          address_update, &body_address_update),
+    CLOUD(DELETE, "/v1/addresses/{id}", "addresses.delete", 204, RESOURCE, KIND_ADDRESS,
+          address_delete, NULL),
+
+    // routes
+    LIST("/v1/routes", "routes.list", KIND_ROUTE,
+         QUERY_NAME | QUERY_NETWORK | QUERY_STATE | QUERY_TAGS),
+    CLOUD(POST, "/v1/routes", "routes.create", 201, CREATE, KIND_ROUTE, route_create,
+          &body_route_create),
+    GET("/v1/routes/{id}", "routes.get", KIND_ROUTE),
+    CLOUD(PATCH, "/v1/routes/{id}", "routes.update", 200, RESOURCE, KIND_ROUTE, route_update,
+          &body_route_update),
+    CLOUD(DELETE, "/v1/routes/{id}", "routes.delete", 202, RESOURCE, KIND_ROUTE, route_delete,
+          NULL),
+
+    // catalogue, project, events
+    LIST("/v1/zones", "zones.list", KIND_ZONE, 0),
+    GET("/v1/zones/{name}", "zones.get", KIND_ZONE),
+    READ("/v1/regions", "regions.list", ACCESS_CLOUD, OF_PROJECT, 0, KIND_ZONE, handle_regions),
+    LIST("/v1/instance-types", "instance_types.list", KIND_INSTANCE_TYPE, 0),
+    GET("/v1/instance-types/{name}", "instance_types.get", KIND_INSTANCE_TYPE),
+    READ("/v1/project", "project.get", ACCESS_CLOUD, OF_PROJECT, 0, KIND_PROJECT,
+         handle_own_project),
+    READ("/v1/events", "events.list", ACCESS_CLOUD, OF_PROJECT,
+         QUERY_SINCE | QUERY_LIMIT | QUERY_KIND, KIND_COUNT, handle_events),
+
+    // the hand of God
+    READ("/sim/v1/clock", "clock.get", ACCESS_SIM, 0, 0, KIND_COUNT, handle_clock_get),
+    CLOCK(PATCH, "/sim/v1/clock", "clock.update", &body_clock_update, handle_clock_change),
+    CLOCK(POST, "/sim/v1/clock/advance", "clock.advance", &body_clock_advance, handle_clock_change),
+    CLOCK(POST, "/sim/v1/clock/freeze", "clock.freeze", NULL, handle_clock_freeze),
+    CLOCK(POST, "/sim/v1/clock/resume", "clock.resume", NULL, handle_clock_resume),
+    SIM(PUT, "/sim/v1/zones/{name}", "zones.put", 200, 0, KIND_ZONE, zone_put, &body_zone_put),
+    SIM(DELETE, "/sim/v1/zones/{name}", "zones.delete", 204, 0, KIND_ZONE, zone_delete, NULL),
+    SIM(PUT, "/sim/v1/instance-types/{name}", "instance_types.put", 200, 0, KIND_INSTANCE_TYPE,
+        instance_type_put, &body_instance_type_put),
+    SIM(DELETE, "/sim/v1/instance-types/{name}", "instance_types.delete", 204, 0,
+        KIND_INSTANCE_TYPE, instance_type_delete, NULL),
+    READ("/sim/v1/latencies", "latencies.list", ACCESS_SIM, 0, 0, KIND_LATENCY, handle_list),
+    SIM(PUT, "/sim/v1/latencies/{transition}", "latencies.put", 200, 0, KIND_LATENCY, latency_put,
+        &body_latency_put),
+    SIM(DELETE, "/sim/v1/latencies/{transition}", "latencies.delete", 204, 0, KIND_LATENCY,
+        latency_delete, NULL),
+    READ("/sim/v1/projects", "projects.list", ACCESS_SIM, 0, PAGED, KIND_PROJECT, handle_list),
+    SIM(POST, "/sim/v1/projects", "projects.create", 201, ANSWERS_LOCATION, KIND_PROJECT,
+        project_create, &body_project_create),
+    READ("/sim/v1/projects/{name}", "projects.get", ACCESS_SIM, 0, 0, KIND_PROJECT, handle_project),
+    SIM(DELETE, "/sim/v1/projects/{name}", "projects.delete", 204, 0, KIND_PROJECT, project_delete,
+        NULL),
+    CHANGE(POST, "/sim/v1/projects/{name}/tokens", "projects.create_token", ACCESS_SIM, 201, 0,
+           KIND_PROJECT, project_create_token, &body_token_create, handle_create_token),
+
+    // the server itself
+    PUBLIC("/healthz", "meta.healthz", handle_healthz),
+    PUBLIC("/readyz", "meta.readyz", handle_readyz),
+    PUBLIC("/metrics", "meta.metrics", handle_metrics),
+    PUBLIC("/openapi.json", "meta.openapi", handle_openapi),
+};
+
+const size_t endpoint_count = sizeof(endpoints) / sizeof(endpoints[0]);

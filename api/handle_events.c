@@ -1,0 +1,104 @@
+// Events as a list, or as a stream.
+#include "api/handlers.h"
+#include "api/query.h"
+#include "api/request.h"
+#include "api/stream.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define LIST_BYTES_MAX ((size_t)64 << 20)
+#define ENOUGH (-10000) // stops an enumeration; no error code
+
+// Whether Accept asks for an event stream by name.
+static bool wants_stream(const char *accept)
+{
+    static const char type[] = "text/event-stream";
+
+    while (accept && *accept) {
+        accept += strspn(accept, ", \t");
+        if (strncasecmp(accept, type, sizeof(type) - 1) == 0 &&
+            strchr(";, \t", accept[sizeof(type) - 1])) // the end of the string, too
+            return true;
+        accept += strcspn(accept, ",");
+    }
+    return false;
+}
+
+static int parse_last_event_id(const char *text, int64_t *out, struct error *err)
+{
+    size_t digits = strspn(text, "0123456789");
+
+    errno = 0;
+    *out = strtoll(text, NULL, 10);
+    if (digits == 0 || text[digits] != '\0' || errno != 0)
+        return error_set(err, ERROR_INVALID, "Last-Event-ID", "is not a revision");
+    return 0;
+}
+
+static int start_stream(struct request *r, const struct query *q, struct event_query *events,
+                        struct error *err)
+{
+    const char *last = r->headers.last_event_id;
+
+    if (!(q->given & QUERY_SINCE))
+        events->since = cloud_revision(r->api->cloud);
+    if (last && parse_last_event_id(last, &events->since, err) < 0)
+        return -ERROR_INVALID;
+    r->reply.content_type = "text/event-stream";
+    return stream_open(r->api->streams, events, r, &r->stream, err);
+}
+
+struct listing {
+    struct buffer *out;
+    int64_t last;
+    int count;
+};
+
+static int put_event(void *context, const struct event *event, struct bytes envelope)
+{
+    struct listing *listing = context;
+
+    if (listing->count++ > 0)
+        buffer_append(listing->out, ",", 1);
+    buffer_append(listing->out, envelope.data, envelope.length);
+    listing->last = event->revision;
+    return listing->out->length >= LIST_BYTES_MAX ? ENOUGH : 0;
+}
+
+static int answer_list(struct request *r, const struct event_query *events, struct error *err)
+{
+    struct listing listing = {.out = &r->reply.body, .last = events->since};
+    int64_t newest = 0;
+    int result;
+
+    buffer_append_string(listing.out, "{\"items\":[");
+    result = cloud_events(r->api->cloud, events, put_event, &listing, &newest, err);
+    if (result < 0 && result != ENOUGH)
+        return result;
+    if (result == ENOUGH)
+        newest = cloud_revision(r->api->cloud);
+    else if (listing.count < events->limit && newest > listing.last)
+        listing.last = newest; // nothing up to there is left
+    buffer_printf(listing.out, "],\"next_since\":%" PRId64 ",\"revision\":%" PRId64 "}",
+                  listing.last, newest);
+    return 0;
+}
+
+int handle_events(struct request *r, struct error *err)
+{
+    struct event_query events;
+    struct query q;
+    int result = query_parse(r->endpoint, r->query, &r->arena, &q, err);
+
+    if (result < 0)
+        return result;
+    events = (struct event_query){
+        .since = q.since, .project = r->project, .kind = q.kind, .limit = q.limit};
+    if (wants_stream(r->headers.accept) && !r->head)
+        return start_stream(r, &q, &events, err);
+    return answer_list(r, &events, err);
+}

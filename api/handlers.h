@@ -1,0 +1,17 @@
+// Handlers of the endpoint table. A handler translates and nothing else.
+#ifndef API_HANDLERS_H
+#define API_HANDLERS_H
+
+#include "api/endpoint.h"
+
+// api/handle_reads.c
+endpoint_handler handle_list, handle_get, handle_regions, handle_own_project, handle_project;
+// api/handle_changes.c
+endpoint_handler handle_change, handle_remove_listener, handle_remove_target, handle_create_token,
+    handle_clock_change, handle_clock_freeze, handle_clock_resume;
+// api/handle_events.c
+endpoint_handler handle_events;
+// api/handle_meta.c
+endpoint_handler handle_clock_get, handle_healthz, handle_readyz, handle_metrics, handle_openapi;
+
+#endif

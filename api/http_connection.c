@@ -1,0 +1,340 @@
+// One request on one connection, as libmicrohttpd sees it.
+#include "api/http_internal.h"
+
+#include "api/metrics.h"
+#include "api/problem.h"
+#include "api/stream.h"
+#include "base/log.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+// The life of an exchange:
+//
+//     HEAD ──► BODY ──► (WAITING, suspended until its change is done) ──► ANSWERED
+//       └────────────────── refused or without a body ─────────────────────►┘
+enum phase { PHASE_HEAD, PHASE_BODY, PHASE_WAITING, PHASE_ANSWERED };
+
+struct exchange {
+    struct request request; // first: streams hand it back to us
+    struct http_server *server;
+    struct MHD_Connection *connection;
+    enum phase phase;
+    uint64_t expected; // Content-Length; 0: none or unknown
+    uint64_t received;
+    struct error error; // of the head; told when the body has been read
+    char uri[];         // as it was sent
+};
+
+// --- the head
+// -------------------------------------------------------------------------------------
+
+// Called with the request line, before anything is decoded: our request begins here.
+void *http_uri(void *closure, const char *uri, struct MHD_Connection *connection)
+{
+    struct http_server *server = closure;
+    size_t length = strlen(uri), path = strcspn(uri, "?");
+    struct exchange *x = malloc(sizeof(*x) + length + 1);
+
+    if (!x)
+        return NULL;
+    memset(x, 0, sizeof(*x));
+    memcpy(x->uri, uri, length + 1);
+    x->server = server;
+    x->connection = connection;
+    x->request.api = &server->api;
+    x->request.started_ns = clock_monotonic();
+    x->request.number = atomic_fetch_add_explicit(&server->requests, 1, memory_order_relaxed) + 1;
+    x->request.path = (struct span){x->uri, path};
+    x->request.query = (struct span){x->uri + path, length - path};
+    if (length > path)
+        x->request.query = (struct span){x->uri + path + 1, length - path - 1};
+    metrics_begin(server->api.metrics);
+    return x;
+}
+
+// Of a field that is sent twice the first counts.
+static enum MHD_Result take_header(void *closure, enum MHD_ValueKind kind, const char *name,
+                                   size_t name_length, const char *value, size_t value_length)
+{
+    struct exchange *x = closure;
+    struct headers *h = &x->request.headers;
+    const struct {
+        const char *name;
+        size_t length;
+        const char **at;
+    } fields[] = {
+        {"Host", 4, &h->host},
+        {"Accept", 6, &h->accept},
+        {"Origin", 6, &h->origin},
+        {"If-Match", 8, &h->if_match},
+        {"Content-Type", 12, &h->content_type},
+        {"If-None-Match", 13, &h->if_none_match},
+        {"Last-Event-ID", 13, &h->last_event_id},
+        {"Authorization", 13, &h->authorization},
+        {"Idempotency-Key", 15, &h->idempotency_key},
+        {"X-Mockcloud-Project", 19, &h->project},
+    };
+
+    (void)kind, (void)value_length;
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+        if (name_length == fields[i].length && !*fields[i].at &&
+            strncasecmp(name, fields[i].name, name_length) == 0) {
+            *fields[i].at = value ? value : "";
+            return MHD_YES;
+        }
+    if (name_length == 14 && strncasecmp(name, "Content-Length", 14) == 0 && value)
+        x->expected = strtoull(value, NULL, 10);
+    return MHD_YES;
+}
+
+// --- replies
+// --------------------------------------------------------------------------------------
+
+static void put_allow(struct MHD_Response *response, unsigned allowed)
+{
+    char text[64] = "";
+
+    for (int i = 0; i < METHOD_COUNT; i++)
+        if (allowed & (1U << i)) {
+            strcat(text, *text ? ", " : "");
+            strcat(text, method_names[i]);
+        }
+    if (allowed & (1U << METHOD_GET))
+        strcat(text, ", HEAD");
+    MHD_add_response_header(response, "Allow", text);
+}
+
+static void put_headers(struct MHD_Response *response, const struct exchange *x)
+{
+    const struct reply *reply = &x->request.reply;
+    char text[REQUEST_ID_MAX];
+
+    request_id(&x->request, text);
+    MHD_add_response_header(response, "X-Request-Id", text);
+    if (reply->status != 204 && reply->status != 304)
+        MHD_add_response_header(response, "Content-Type",
+                                reply->content_type ? reply->content_type : "application/json");
+    if (reply->revision > 0) {
+        snprintf(text, sizeof(text), "\"%" PRId64 "\"", reply->revision);
+        MHD_add_response_header(response, "ETag", text);
+    }
+    if (reply->location)
+        MHD_add_response_header(response, "Location", reply->location);
+    if (reply->allowed)
+        put_allow(response, reply->allowed);
+    if (reply->status == 401)
+        MHD_add_response_header(response, "WWW-Authenticate", "Bearer realm=\"mockcloud\"");
+    if (x->request.stream)
+        MHD_add_response_header(response, "Cache-Control", "no-store");
+    if (reply->close)
+        MHD_add_response_header(response, "Connection", "close");
+}
+
+static ssize_t read_stream(void *closure, uint64_t position, char *out, size_t size)
+{
+    struct exchange *x = closure;
+    ssize_t length = stream_read(x->request.stream, out, size);
+
+    (void)position;
+    return length < 0 ? MHD_CONTENT_READER_END_OF_STREAM : length;
+}
+
+// Hands the body over, without a copy.
+static struct MHD_Response *make_response(struct exchange *x)
+{
+    struct reply *reply = &x->request.reply;
+    size_t length;
+    char *bytes;
+
+    if (x->request.stream)
+        return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1024, read_stream, x, NULL);
+    if (reply->fixed)
+        return MHD_create_response_from_buffer(reply->fixed_length, (void *)(uintptr_t)reply->fixed,
+                                               MHD_RESPMEM_PERSISTENT);
+    if (reply->body.length == 0)
+        return MHD_create_response_from_buffer(0, (void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT);
+    bytes = buffer_take(&reply->body, &length);
+    return bytes ? MHD_create_response_from_buffer(length, bytes, MHD_RESPMEM_MUST_FREE) : NULL;
+}
+
+static void observe(const struct exchange *x)
+{
+    const struct request *r = &x->request;
+    int64_t ns = clock_monotonic() - r->started_ns;
+    char status[16];
+
+    metrics_observe(r->api->metrics, r->endpoint, r->reply.status, ns);
+    if (!log_enabled(LOG_DEBUG))
+        return;
+    snprintf(status, sizeof(status), "%d", r->reply.status);
+    log_line(LOG_DEBUG, "request", "path", x->uri, "operation",
+             r->endpoint ? r->endpoint->operation : "none", "status", status, NULL);
+}
+
+static enum MHD_Result answer(struct exchange *x)
+{
+    struct error failed = {.code = ERROR_INTERNAL, .message = "out of memory"};
+    struct MHD_Response *response;
+    enum MHD_Result result;
+
+    x->phase = PHASE_ANSWERED;
+    if (x->request.reply.body.failed)
+        request_refuse(&x->request, &failed);
+    response = make_response(x);
+    if (!response)
+        return MHD_NO;
+    put_headers(response, x);
+    result = MHD_queue_response(x->connection, (unsigned)x->request.reply.status, response);
+    MHD_destroy_response(response);
+    observe(x);
+    return result;
+}
+
+static enum MHD_Result refuse(struct exchange *x, const struct error *error)
+{
+    request_refuse(&x->request, error);
+    return answer(x);
+}
+
+// --- changes
+// --------------------------------------------------------------------------------------
+
+// On the writer thread.
+static void change_done(struct change *c)
+{
+    struct exchange *x = c->context;
+
+    MHD_resume_connection(x->connection);
+}
+
+static enum MHD_Result submit(struct exchange *x)
+{
+    struct change *c = x->request.change;
+
+    c->done = change_done;
+    c->context = x;
+    x->phase = PHASE_WAITING;
+    MHD_suspend_connection(x->connection);
+    cloud_submit(x->server->api.cloud, c);
+    return MHD_YES;
+}
+
+void http_stream_park(void *context)
+{
+    MHD_suspend_connection(((struct exchange *)context)->connection);
+}
+
+void http_stream_wake(void *context)
+{
+    MHD_resume_connection(((struct exchange *)context)->connection);
+}
+
+// --- the exchange
+// ---------------------------------------------------------------------------------
+
+static enum MHD_Result finish(struct exchange *x)
+{
+    struct error error = {0};
+
+    if (x->error.code != ERROR_NONE)
+        return refuse(x, &x->error);
+    if (atomic_load_explicit(&x->server->stopping, memory_order_relaxed)) {
+        error_set(&error, ERROR_UNAVAILABLE, NULL, "the server is shutting down");
+        return refuse(x, &error);
+    }
+    if (request_handle(&x->request, &error) < 0)
+        return refuse(x, &error);
+    return x->request.change ? submit(x) : answer(x);
+}
+
+static int too_large(struct exchange *x)
+{
+    size_t limit = x->server->api.body_limit;
+
+    buffer_fini(&x->request.body);
+    x->error = (struct error){0};
+    return error_set(&x->error, ERROR_TOO_LARGE, "body", "must have at most %zu bytes", limit);
+}
+
+// A body far beyond the limit is refused and the connection closed; one that is a little longer is
+// read to its end, since a client that is still sending would see a broken connection instead.
+static bool hopeless(const struct exchange *x, uint64_t length)
+{
+    return length / 4 > x->server->api.body_limit + ((size_t)1 << 20);
+}
+
+// An answer at this point would close the connection, so even a refusal waits for the next call,
+// which comes when the body is there, or at once when there is none.
+static enum MHD_Result begin(struct exchange *x, const char *method)
+{
+    MHD_get_connection_values_n(x->connection, MHD_HEADER_KIND, take_header, x);
+    x->phase = PHASE_BODY;
+    request_begin(&x->request, method, &x->error);
+    if (x->expected > x->server->api.body_limit)
+        too_large(x);
+    if (x->error.code == ERROR_TOO_LARGE && hopeless(x, x->expected)) {
+        x->request.reply.close = true;
+        return refuse(x, &x->error);
+    }
+    return MHD_YES;
+}
+
+static enum MHD_Result take_body(struct exchange *x, const char *bytes, size_t *length)
+{
+    struct request *r = &x->request;
+
+    x->received += *length;
+    if (hopeless(x, x->received) || clock_monotonic() - r->started_ns > BODY_TIMEOUT_NS)
+        return MHD_NO;
+    if (x->received > x->server->api.body_limit)
+        too_large(x);
+    else if (x->error.code == ERROR_NONE)
+        buffer_append(&r->body, bytes, *length);
+    if (r->body.failed)
+        return MHD_NO;
+    *length = 0;
+    return MHD_YES;
+}
+
+enum MHD_Result http_handle(void *closure, struct MHD_Connection *connection, const char *url,
+                            const char *method, const char *version, const char *upload,
+                            size_t *upload_size, void **state)
+{
+    struct exchange *x = *state;
+
+    (void)closure, (void)connection, (void)url, (void)version;
+    if (!x)
+        return MHD_NO; // http_uri ran out of memory
+    if (x->phase == PHASE_HEAD)
+        return begin(x, method);
+    if (x->phase == PHASE_WAITING) {
+        request_answer(&x->request);
+        return answer(x);
+    }
+    return *upload_size > 0 ? take_body(x, upload, upload_size) : finish(x);
+}
+
+void http_completed(void *closure, struct MHD_Connection *connection, void **state,
+                    enum MHD_RequestTerminationCode code)
+{
+    struct http_server *server = closure;
+    struct exchange *x = *state;
+
+    (void)connection, (void)code;
+    if (!x)
+        return;
+    *state = NULL;
+    stream_close(x->request.stream);
+    request_fini(&x->request);
+    free(x);
+    metrics_end(server->api.metrics);
+    if (atomic_load_explicit(&server->stopping, memory_order_relaxed)) {
+        pthread_mutex_lock(&server->lock);
+        pthread_cond_signal(&server->idle);
+        pthread_mutex_unlock(&server->lock);
+    }
+}

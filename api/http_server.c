@@ -1,0 +1,233 @@
+#include "api/http_internal.h"
+
+#include "api/metrics.h"
+#include "api/stream.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "base/timefmt.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FDS_FOR_OTHERS 128U // database, logs, epoll
+#define STOP_WAIT_NS (5 * NS_PER_S)
+
+// --- parts
+// ----------------------------------------------------------------------------------------
+
+// As many files as we may have; returns how many connections that is.
+static unsigned raise_file_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return 512;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    getrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur >= CONNECTIONS_MAX + FDS_FOR_OTHERS)
+        return CONNECTIONS_MAX;
+    return limit.rlim_cur > 2 * FDS_FOR_OTHERS ? (unsigned)limit.rlim_cur - FDS_FOR_OTHERS
+                                               : FDS_FOR_OTHERS;
+}
+
+static unsigned thread_count(unsigned wanted)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (wanted > 0)
+        return wanted;
+    return processors < 2 ? 2 : processors > 4 ? 4 : (unsigned)processors;
+}
+
+// What a Host header may name: loopback in its spellings, where we listen, what we were told.
+static int collect_hosts(struct http_server *server, const char *listen_host,
+                         const char *const *allowed, struct error *err)
+{
+    const char *const standard[] = {"localhost", "127.0.0.1", "[::1]", listen_host};
+    size_t count = sizeof(standard) / sizeof(standard[0]), extra = 0;
+
+    while (allowed && allowed[extra])
+        extra++;
+    server->hosts = calloc(count + extra + 1, sizeof(char *));
+    if (!server->hosts)
+        return error_set(err, ERROR_INTERNAL, NULL, "out of memory");
+    for (size_t i = 0; i < count + extra; i++) {
+        server->hosts[i] = strdup(i < count ? standard[i] : allowed[i - count]);
+        if (!server->hosts[i])
+            return error_set(err, ERROR_INTERNAL, NULL, "out of memory");
+    }
+    server->api.allowed_hosts = (const char *const *)server->hosts;
+    return 0;
+}
+
+static void log_library(void *closure, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
+
+static void log_library(void *closure, const char *format, va_list args)
+{
+    char text[256];
+
+    (void)closure;
+    vsnprintf(text, sizeof(text), format, args);
+    text[strcspn(text, "\n")] = '\0';
+    log_line(LOG_DEBUG, "libmicrohttpd", "message", text, NULL);
+}
+
+// Paths and queries are decoded by us, strictly.
+static size_t keep_encoded(void *closure, struct MHD_Connection *connection, char *text)
+{
+    (void)closure, (void)connection;
+    return strlen(text);
+}
+
+static int start_daemon(struct http_server *server, unsigned threads, int fd, struct error *err)
+{
+    unsigned flags =
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG;
+    struct MHD_OptionItem pool[] = {
+        {threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, (intptr_t)threads, NULL},
+        {MHD_OPTION_END, 0, NULL}};
+
+    server->daemon = MHD_start_daemon(flags, 0, NULL, NULL, http_handle, server,             //
+                                      MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,         //
+                                      MHD_OPTION_LISTEN_SOCKET, fd,                          //
+                                      MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, //
+                                      MHD_OPTION_CONNECTION_LIMIT, raise_file_limit(),       //
+                                      MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_S,         //
+                                      MHD_OPTION_STRICT_FOR_CLIENT, 1,                       //
+                                      MHD_OPTION_URI_LOG_CALLBACK, http_uri, server,         //
+                                      MHD_OPTION_UNESCAPE_CALLBACK, keep_encoded, NULL,      //
+                                      MHD_OPTION_NOTIFY_COMPLETED, http_completed, server,   //
+                                      MHD_OPTION_ARRAY, pool, MHD_OPTION_END);
+    if (!server->daemon)
+        return error_set(err, ERROR_INTERNAL, "--listen", "the HTTP server does not start");
+    return 0;
+}
+
+// --- life
+// -----------------------------------------------------------------------------------------
+
+static void init_locks(struct http_server *server)
+{
+    pthread_condattr_t attributes;
+
+    pthread_mutex_init(&server->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&server->idle, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+static int prepare(struct http_server *server, const struct http_config *config,
+                   struct cloud *cloud, struct error *err)
+{
+    static const struct stream_sleeper sleeper = {http_stream_park, http_stream_wake};
+    struct api *api = &server->api;
+    int result;
+
+    init_locks(server);
+    api->cloud = cloud;
+    api->body_limit = config->body_limit;
+    api->router = router_new(endpoints, endpoint_count);
+    api->metrics = metrics_new();
+    if (!api->router || !api->metrics)
+        return error_set(err, ERROR_INTERNAL, NULL, "out of memory");
+    result = secret_make(api->request_prefix, sizeof(api->request_prefix), err);
+    if (result >= 0)
+        result = cloud_token_add(cloud, config->token, err);
+    if (result >= 0)
+        result = streams_new(cloud, config->keepalive_ns, &sleeper, &api->streams, err);
+    return result;
+}
+
+static int serve(struct http_server *server, const struct http_config *config, struct error *err)
+{
+    char host[64];
+    int port, fd;
+    int result = http_listen(config->listen, config->allowed_hosts && config->allowed_hosts[0],
+                             host, &port, &fd, err);
+
+    if (result < 0)
+        return result;
+    snprintf(server->address, sizeof(server->address), "http://%s:%d", host, port);
+    result = collect_hosts(server, host, config->allowed_hosts, err);
+    if (result >= 0)
+        result = start_daemon(server, thread_count(config->threads), fd, err);
+    if (result < 0)
+        close(fd);
+    return result;
+}
+
+static void server_free(struct http_server *server)
+{
+    for (char **host = server->hosts; host && *host; host++)
+        free(*host);
+    free(server->hosts);
+    streams_free(server->api.streams);
+    router_free(server->api.router);
+    metrics_free(server->api.metrics);
+    pthread_cond_destroy(&server->idle);
+    pthread_mutex_destroy(&server->lock);
+    free(server);
+}
+
+int http_server_start(const struct http_config *config, struct cloud *cloud,
+                      struct http_server **out, struct error *err)
+{
+    struct http_server *server = calloc(1, sizeof(*server));
+    int result;
+
+    if (!server)
+        return error_set(err, ERROR_INTERNAL, NULL, "out of memory");
+    result = prepare(server, config, cloud, err);
+    if (result >= 0)
+        result = serve(server, config, err);
+    if (result < 0) {
+        if (server->api.streams)
+            streams_stop(server->api.streams);
+        server_free(server);
+        return result;
+    }
+    *out = server;
+    return 0;
+}
+
+const char *http_server_address(const struct http_server *server)
+{
+    return server->address;
+}
+
+// Suspended connections wait for changes, which the writer is still applying: they all come to an
+// end. A client that does not read its answer is left behind.
+static void wait_until_idle(struct http_server *server)
+{
+    int64_t until = clock_monotonic() + STOP_WAIT_NS;
+    struct timespec deadline = {.tv_sec = until / NS_PER_S, .tv_nsec = until % NS_PER_S};
+
+    pthread_mutex_lock(&server->lock);
+    while (metrics_in_flight(server->api.metrics) > 0 &&
+           pthread_cond_timedwait(&server->idle, &server->lock, &deadline) == 0)
+        ;
+    pthread_mutex_unlock(&server->lock);
+}
+
+void http_server_stop(struct http_server *server)
+{
+    MHD_socket fd;
+
+    if (!server)
+        return;
+    fd = MHD_quiesce_daemon(server->daemon);
+    atomic_store(&server->stopping, true);
+    streams_stop(server->api.streams);
+    wait_until_idle(server);
+    MHD_stop_daemon(server->daemon);
+    if (fd != MHD_INVALID_SOCKET)
+        close(fd);
+    server_free(server);
+}

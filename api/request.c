@@ -1,0 +1,92 @@
+#include "api/request.h"
+
+#include "api/auth.h"
+#include "api/bodies.h"
+#include "api/problem.h"
+#include "api/query.h"
+#include "base/json_writer.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+void request_id(const struct request *r, char out[REQUEST_ID_MAX])
+{
+    snprintf(out, REQUEST_ID_MAX, "%s-%" PRIu64, r->api->request_prefix, r->number);
+}
+
+int request_begin(struct request *r, const char *method_name, struct error *err)
+{
+    struct route_match match;
+    enum method method = METHOD_GET;
+    bool known = method_parse(method_name, &method, &r->head);
+    int result = auth_check_origin(r, err);
+
+    if (result < 0)
+        return result;
+    router_match(r->api->router, method, r->path.data, r->path.length, &match);
+    if (match.allowed == 0)
+        return error_set(err, ERROR_NOT_FOUND, NULL, "no such path");
+    if (!known || !match.endpoint) {
+        r->reply.allowed = match.allowed;
+        return error_set(err, ERROR_METHOD, NULL, "the path does not have this method");
+    }
+    r->endpoint = match.endpoint;
+    memcpy(r->parameters, match.parameters, sizeof(r->parameters));
+    return auth_check_caller(r, err);
+}
+
+// Bodies are JSON; a merge patch is JSON too.
+static int check_content_type(const struct request *r, struct error *err)
+{
+    const char *type = r->headers.content_type ? r->headers.content_type : "";
+    size_t length = strcspn(type, "; \t");
+    static const char json[] = "application/json", patch[] = "application/merge-patch+json";
+
+    if (length == strlen(json) && strncasecmp(type, json, length) == 0)
+        return 0;
+    if (r->endpoint->method == METHOD_PATCH && length == strlen(patch) &&
+        strncasecmp(type, patch, length) == 0)
+        return 0;
+    return error_set(err, ERROR_MEDIA_TYPE, "Content-Type", "must be %s", json);
+}
+
+int request_handle(struct request *r, struct error *err)
+{
+    if (r->endpoint->body && check_content_type(r, err) < 0)
+        return -ERROR_MEDIA_TYPE;
+    r->reply.status = r->endpoint->status;
+    return r->endpoint->handle(r, err);
+}
+
+void request_refuse(struct request *r, const struct error *err)
+{
+    char id[REQUEST_ID_MAX];
+
+    buffer_clear(&r->reply.body);
+    r->reply.fixed = NULL;
+    r->reply.revision = 0;
+    r->reply.location = NULL;
+    r->reply.status = error_status(err->code);
+    r->reply.content_type = PROBLEM_TYPE;
+    request_id(r, id);
+    problem_encode(err, id, &r->reply.body);
+}
+
+void request_fini(struct request *r)
+{
+    buffer_fini(&r->body);
+    buffer_fini(&r->reply.body);
+    change_free(r->change);
+    arena_fini(&r->arena);
+}
+
+const char *request_parameter(struct request *r, size_t n, struct error *err)
+{
+    const char *text = percent_decode(&r->arena, r->parameters[n], false);
+
+    if (!text)
+        error_set(err, ERROR_INVALID, "path", "bad percent-encoding");
+    return text;
+}

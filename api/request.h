@@ -1,0 +1,80 @@
+// One request on its way through: what came in, what goes out. The HTTP file fills the first part,
+// handlers the second; they meet only here.
+#ifndef API_REQUEST_H
+#define API_REQUEST_H
+
+#include "api/problem.h"
+#include "api/router.h"
+#include "base/buffer.h"
+#include "sim/cloud.h"
+
+// The header fields that we read; NULL: not sent. Borrowed from the connection.
+struct headers {
+    const char *authorization, *host, *origin, *project, *content_type, *accept, *if_match,
+        *if_none_match, *idempotency_key, *last_event_id;
+};
+
+struct reply {
+    int status;
+    struct buffer body; // owned
+    const char *fixed;  // instead of `body`: bytes that live for ever
+    size_t fixed_length;
+    const char *content_type; // static; NULL: JSON
+    int64_t revision;         // its ETag; 0: none
+    char *location;           // in the arena; NULL: none
+    unsigned allowed;         // methods of a 405
+    bool close;               // the connection after it
+};
+
+struct stream; // api/stream.h
+struct metrics;
+
+// What every request shares; owned by the HTTP server.
+struct api {
+    struct cloud *cloud;
+    struct router *router;
+    struct metrics *metrics;
+    struct streams *streams;
+    const char *const *allowed_hosts; // NULL ends
+    size_t body_limit;
+    char request_prefix[9]; // of request ids
+};
+
+struct request {
+    struct api *api;
+    const struct endpoint *endpoint; // NULL: none found
+    struct span parameters[ROUTE_PARAMETERS];
+    struct span path, query; // as sent, without '?'
+    bool head;
+    uint64_t number; // of the request id
+    int64_t started_ns;
+    struct headers headers;
+    struct identity who;
+    int64_t project; // that it acts on; 0: any
+    const char *project_name;
+    struct buffer body;
+    struct arena arena;
+
+    struct reply reply;
+    struct change *change; // to be submitted, then answered by request_answer
+    struct stream *stream; // instead of a reply body
+};
+
+// Everything between the head of a request and its reply, in this order. Each returns 0 or an error
+// that request_refuse turns into the reply.
+//
+// Host, origin, route, token, project.
+int request_begin(struct request *r, const char *method_name, struct error *err);
+// With the whole body: calls the handler.
+int request_handle(struct request *r, struct error *err);
+// Fills the reply from r->change, which is done (api/handle_changes.c).
+void request_answer(struct request *r);
+void request_refuse(struct request *r, const struct error *err);
+void request_fini(struct request *r);
+void request_id(const struct request *r, char out[REQUEST_ID_MAX]);
+
+// For handlers: the n-th path parameter decoded into the arena; NULL and an error when it is not
+// well-formed.
+const char *request_parameter(struct request *r, size_t n, struct error *err);
+
+#endif

@@ -1,0 +1,306 @@
+#include "api/stream.h"
+
+#include "base/clock.h"
+#include "base/timefmt.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define EVENTS_AT_ONCE 32
+#define BYTES_AT_ONCE ((size_t)16 * 1024)
+#define ENOUGH (-10000) // stops an enumeration; no error code
+
+struct stream {
+    struct streams *all;
+    void *context;
+    struct event_query query; // since: everything up to there is sent or pending
+    int64_t spoke_ns;         // monotonic: when it last had something to send
+    struct buffer pending;    // frames not taken yet, from `taken` on
+    size_t taken;
+    bool parked;
+    struct stream *next, *previous; // of those parked
+};
+
+struct streams {
+    struct cloud *cloud;
+    struct stream_sleeper sleeper;
+    int64_t comment_after_ns; // of silence
+    int64_t tick_ns;          // between looks at who is silent
+    pthread_t notifier;
+    pthread_mutex_t lock;
+    pthread_cond_t changed; // the first stream, or the end
+    struct stream *parked;
+    size_t count;
+    bool stopping;
+};
+
+// --- the parked
+// -----------------------------------------------------------------------------------
+
+static void unpark(struct stream *s)
+{
+    struct streams *all = s->all;
+
+    if (s->previous)
+        s->previous->next = s->next;
+    else
+        all->parked = s->next;
+    if (s->next)
+        s->next->previous = s->previous;
+    s->next = s->previous = NULL;
+    s->parked = false;
+}
+
+static void wake_due(struct streams *all, int64_t revision)
+{
+    int64_t now = clock_monotonic();
+    struct stream *next;
+
+    for (struct stream *s = all->parked; s; s = next) {
+        next = s->next;
+        if (!all->stopping && s->query.since >= revision &&
+            now - s->spoke_ns < all->comment_after_ns)
+            continue;
+        unpark(s);
+        all->sleeper.wake(s->context);
+    }
+}
+
+// Sleeps for good while there is no stream: a commit then costs nothing here.
+static void *notify(void *context)
+{
+    struct streams *all = context;
+
+    pthread_mutex_lock(&all->lock);
+    while (!all->stopping) {
+        int64_t seen;
+        if (all->count == 0) {
+            pthread_cond_wait(&all->changed, &all->lock);
+            continue;
+        }
+        seen = cloud_revision(all->cloud);
+        wake_due(all, seen);
+        pthread_mutex_unlock(&all->lock);
+        cloud_wait_revision(all->cloud, seen, clock_monotonic() + all->tick_ns);
+        pthread_mutex_lock(&all->lock);
+    }
+    pthread_mutex_unlock(&all->lock);
+    return NULL;
+}
+
+// False: there is something to do after all.
+static bool park(struct stream *s)
+{
+    struct streams *all = s->all;
+    bool parked = false;
+
+    pthread_mutex_lock(&all->lock);
+    if (!all->stopping && cloud_revision(all->cloud) <= s->query.since) {
+        s->next = all->parked;
+        if (s->next)
+            s->next->previous = s;
+        all->parked = s;
+        s->parked = parked = true;
+        all->sleeper.park(s->context);
+    }
+    pthread_mutex_unlock(&all->lock);
+    return parked;
+}
+
+// --- all of them
+// ----------------------------------------------------------------------------------
+
+int streams_new(struct cloud *cloud, int64_t keepalive_ns, const struct stream_sleeper *sleeper,
+                struct streams **out, struct error *err)
+{
+    struct streams *all = calloc(1, sizeof(*all));
+
+    if (!all)
+        return error_set(err, ERROR_INTERNAL, NULL, "out of memory");
+    all->cloud = cloud;
+    all->sleeper = *sleeper;
+    all->tick_ns = keepalive_ns / 15;
+    all->comment_after_ns = keepalive_ns - 2 * all->tick_ns;
+    pthread_mutex_init(&all->lock, NULL);
+    pthread_cond_init(&all->changed, NULL);
+    if (pthread_create(&all->notifier, NULL, notify, all) != 0) {
+        free(all);
+        return error_set(err, ERROR_INTERNAL, NULL, "no more threads");
+    }
+    *out = all;
+    return 0;
+}
+
+static int join_for(pthread_t thread, int64_t ns)
+{
+    int64_t until = clock_wall() + ns;
+    struct timespec deadline = {.tv_sec = until / NS_PER_S, .tv_nsec = until % NS_PER_S};
+
+    return pthread_timedjoin_np(thread, NULL, &deadline);
+}
+
+void streams_stop(struct streams *all)
+{
+    pthread_mutex_lock(&all->lock);
+    all->stopping = true;
+    wake_due(all, INT64_MAX);
+    pthread_cond_signal(&all->changed);
+    pthread_mutex_unlock(&all->lock);
+    do // it may have been just about to wait
+        cloud_wake(all->cloud);
+    while (join_for(all->notifier, 10 * NS_PER_MS) == ETIMEDOUT);
+}
+
+void streams_free(struct streams *all)
+{
+    if (!all)
+        return;
+    pthread_cond_destroy(&all->changed);
+    pthread_mutex_destroy(&all->lock);
+    free(all);
+}
+
+size_t streams_count(struct streams *all)
+{
+    size_t count;
+
+    pthread_mutex_lock(&all->lock);
+    count = all->count;
+    pthread_mutex_unlock(&all->lock);
+    return count;
+}
+
+// --- one of them
+// ----------------------------------------------------------------------------------
+
+struct filling {
+    struct stream *stream;
+    int count;
+};
+
+static int put_frame(void *context, const struct event *event, struct bytes envelope)
+{
+    static const char *const types[] = {
+        [EVENT_CREATED] = "created", [EVENT_UPDATED] = "updated", [EVENT_DELETED] = "deleted"};
+    struct filling *filling = context;
+    struct buffer *out = &filling->stream->pending;
+
+    buffer_printf(out, "id: %" PRId64 "\nevent: %s.%s\ndata: ", event->revision,
+                  kind_name(event->kind), types[event->type]);
+    buffer_append(out, envelope.data, envelope.length);
+    buffer_append(out, "\n\n", 2);
+    filling->stream->query.since = event->revision;
+    filling->count++;
+    return out->length >= BYTES_AT_ONCE ? ENOUGH : 0;
+}
+
+// Takes the next events. Afterwards query.since is as far as was read.
+static int fill(struct stream *s, struct error *err)
+{
+    struct filling filling = {.stream = s};
+    struct event_query query = s->query;
+    int64_t newest;
+    int result;
+
+    query.limit = EVENTS_AT_ONCE;
+    result = cloud_events(s->all->cloud, &query, put_frame, &filling, &newest, err);
+    if (result == ENOUGH)
+        return 0;
+    if (result < 0)
+        return result;
+    if (filling.count < EVENTS_AT_ONCE && newest > s->query.since)
+        s->query.since = newest;
+    return s->pending.failed ? -ERROR_INTERNAL : 0;
+}
+
+int stream_open(struct streams *all, const struct event_query *query, void *context,
+                struct stream **out, struct error *err)
+{
+    struct stream *s = calloc(1, sizeof(*s));
+    int result = 0;
+
+    if (!s)
+        return error_set(err, ERROR_INTERNAL, NULL, "out of memory");
+    *s = (struct stream){
+        .all = all, .context = context, .query = *query, .spoke_ns = clock_monotonic()};
+    // A greeting, so that the head of the answer leaves at once.
+    buffer_append_string(&s->pending, ": mockcloud\n\n");
+    result = fill(s, err);
+    if (result < 0) {
+        buffer_fini(&s->pending);
+        free(s);
+        return result;
+    }
+    pthread_mutex_lock(&all->lock);
+    if (all->count++ == 0)
+        pthread_cond_signal(&all->changed);
+    pthread_mutex_unlock(&all->lock);
+    *out = s;
+    return 0;
+}
+
+void stream_close(struct stream *s)
+{
+    if (!s)
+        return;
+    pthread_mutex_lock(&s->all->lock);
+    if (s->parked)
+        unpark(s);
+    s->all->count--;
+    pthread_mutex_unlock(&s->all->lock);
+    buffer_fini(&s->pending);
+    free(s);
+}
+
+static bool stopping(struct streams *all)
+{
+    bool is;
+
+    pthread_mutex_lock(&all->lock);
+    is = all->stopping;
+    pthread_mutex_unlock(&all->lock);
+    return is;
+}
+
+// Makes `pending` non-empty. 1 done, 0 parked, -1 ended.
+static int refill(struct stream *s)
+{
+    int64_t now = clock_monotonic();
+
+    for (;;) {
+        if (stopping(s->all) || fill(s, NULL) < 0)
+            return -1;
+        if (s->pending.length == 0 && now - s->spoke_ns >= s->all->comment_after_ns)
+            buffer_append_string(&s->pending, ": still here\n\n");
+        if (s->pending.length > 0)
+            break;
+        if (park(s))
+            return 0;
+    }
+    s->spoke_ns = now;
+    return 1;
+}
+
+ssize_t stream_read(struct stream *s, char *out, size_t size)
+{
+    size_t length = s->pending.length - s->taken;
+
+    if (length == 0) {
+        int result = refill(s);
+        if (result <= 0)
+            return result;
+        length = s->pending.length;
+    }
+    length = length < size ? length : size;
+    memcpy(out, s->pending.data + s->taken, length);
+    s->taken += length;
+    if (s->taken == s->pending.length) { // idle ones keep no memory
+        buffer_fini(&s->pending);
+        s->taken = 0;
+    }
+    return (ssize_t)length;
+}

@@ -1,0 +1,189 @@
+#include "cli/serve.h"
+
+#include "api/auth.h"
+#include "api/http_server.h"
+#include "cli/serve_options.h"
+#include "cli/serve_seed.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define EXIT_FAILED 1
+#define EXIT_WRONG_USE 2
+
+// One line; what a flag says wrongly is wrong use.
+static int complain(const struct error *err)
+{
+    fprintf(stderr, "mockcloud serve: %s%s%s\n", err->field, err->field[0] ? ": " : "",
+            err->message);
+    return err->code == ERROR_INVALID && err->field[0] == '-' ? EXIT_WRONG_USE : EXIT_FAILED;
+}
+
+// --- signals
+// --------------------------------------------------------------------------------------
+
+static void block_signals(sigset_t *out)
+{
+    sigemptyset(out);
+    sigaddset(out, SIGTERM);
+    sigaddset(out, SIGINT);
+    pthread_sigmask(SIG_BLOCK, out, NULL); // before threads start: they inherit it
+    signal(SIGPIPE, SIG_IGN);
+}
+
+// The first signal ends the wait; from then on a second one ends the process.
+static void wait_for_signal(const sigset_t *signals)
+{
+    int number = 0;
+
+    while (sigwait(signals, &number) != 0)
+        ;
+    log_line(LOG_INFO, "shutting down", "signal", strsignal(number), NULL);
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
+    pthread_sigmask(SIG_UNBLOCK, signals, NULL);
+}
+
+// --- the cloud
+// ------------------------------------------------------------------------------------
+
+static struct cloud_config cloud_config_of(const struct serve_options *o)
+{
+    struct cloud_config config = {
+        .store = {.path = o->db, .durability = o->durability, .address = o->listen},
+        .clock = o->clock_state,
+        .has_clock = o->has_clock,
+        .seed = o->has_seed ? (uint64_t)o->seed : random_seed(),
+        .has_seed = o->has_seed,
+        .pools = o->pools,
+        .events_kept = o->events_kept,
+    };
+
+    memcpy(config.duplicate_names, o->duplicate_names, sizeof(config.duplicate_names));
+    return config;
+}
+
+static bool in_memory(const struct serve_options *o)
+{
+    return strcmp(o->db, ":memory:") == 0;
+}
+
+// A seed file is applied to a database of its own, which then takes its place: a seed that fails,
+// or a kill meanwhile, leaves nothing behind.
+static int make_seeded(const struct serve_options *o, struct cloud_config config,
+                       const json_t *seed, struct arena *arena, struct error *err)
+{
+    struct cloud *cloud = NULL;
+    const char *path = arena_printf(arena, "%s.seeding", o->db);
+    int result;
+
+    unlink(path);
+    unlink(arena_printf(arena, "%s-wal", path));
+    config.store.path = path;
+    result = cloud_open(&config, &cloud, err);
+    if (result == 0)
+        result = seed_apply(cloud, seed, o->seed_file, err);
+    cloud_close(cloud);
+    unlink(arena_printf(arena, "%s.lock", path));
+    if (result == 0 && rename(path, o->db) < 0)
+        result = error_set(err, ERROR_INTERNAL, o->db, "%s", strerror(errno));
+    if (result < 0)
+        unlink(path);
+    return result;
+}
+
+static int open_cloud(const struct serve_options *o, struct arena *arena, struct cloud **out,
+                      struct error *err)
+{
+    bool fresh = in_memory(o) || access(o->db, F_OK) < 0;
+    struct cloud_config config = cloud_config_of(o);
+    struct cloud *cloud = NULL;
+    json_t *seed = NULL;
+    int result = 0;
+
+    if (o->seed_file && fresh)
+        result = json_file_load(o->seed_file, &seed, err);
+    if (result == 0 && seed && !in_memory(o))
+        result = make_seeded(o, config, seed, arena, err);
+    if (result == 0)
+        result = cloud_open(&config, &cloud, err);
+    if (result == 0 && seed && in_memory(o))
+        result = seed_apply(cloud, seed, o->seed_file, err);
+    if (result == 0 && o->catalogue)
+        result = seed_catalogue(cloud, o->catalogue, o->config, fresh && !seed, err);
+    json_decref(seed);
+    if (result < 0) {
+        cloud_close(cloud);
+        return result;
+    }
+    if (o->seed_file && !fresh)
+        log_line(LOG_INFO, "the database is not new: the seed file is not applied", "file",
+                 o->seed_file, NULL);
+    *out = cloud;
+    return 0;
+}
+
+// --- the server
+// -----------------------------------------------------------------------------------
+
+static int run(const struct serve_options *o, struct cloud *cloud, const char *token,
+               const sigset_t *signals, struct error *err)
+{
+    struct http_config config = {.listen = o->listen,
+                                 .allowed_hosts = o->allowed_hosts,
+                                 .token = token,
+                                 .threads = (unsigned)o->threads,
+                                 .body_limit = (size_t)o->max_body,
+                                 .keepalive_ns = o->keepalive_ns};
+    struct http_server *server = NULL;
+    int result = http_server_start(&config, cloud, &server, err);
+
+    if (result < 0)
+        return result;
+    cloud_set_address(cloud, http_server_address(server));
+    log_line(LOG_INFO, "listening", "address", http_server_address(server), "db", o->db, NULL);
+    wait_for_signal(signals);
+    http_server_stop(server);
+    return 0;
+}
+
+static int serve(const struct serve_options *o, struct arena *arena, struct error *err)
+{
+    struct cloud *cloud = NULL;
+    char token[TOKEN_FILE_MAX];
+    sigset_t signals;
+    int result;
+
+    log_setup(o->log_format, o->log_level);
+    block_signals(&signals);
+    json_object_seed(0); // jansson draws it on first use, which threads would race for
+    result = token_file_load(o->token_file, token, err);
+    if (result == 0)
+        result = open_cloud(o, arena, &cloud, err);
+    if (result == 0)
+        result = run(o, cloud, token, &signals, err);
+    cloud_close(cloud);
+    return result;
+}
+
+int serve_main(int argc, char **argv)
+{
+    struct serve_options options;
+    struct error err = {0};
+    struct arena arena;
+    json_t *file = NULL;
+    int result, code = 0;
+
+    arena_init(&arena);
+    result = serve_options_read(argc, argv, &arena, &options, &file, &err);
+    if (result > 0)
+        serve_options_help(stdout);
+    else if (result < 0 || serve(&options, &arena, &err) < 0)
+        code = complain(&err);
+    json_decref(file);
+    arena_fini(&arena);
+    return code;
+}
