@@ -9,11 +9,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-// The WAL is copied back into the database when it has grown to the first; should a reader have
-// been in the way again and again, the writer waits for it at the second.
-#define CHECKPOINT_FRAMES 1000
+// The WAL is copied back into the database when it has grown to so many frames (pages): when nobody
+// waits, else before the next batch; should readers have been in the way each time, the writer
+// waits for them. Many frames make few fsync() calls, and pages that change often are copied once;
+// below 4062 the index of the WAL is one hash table, so that reading a page costs one look-up.
+#define CHECKPOINT_IDLE_FRAMES 2000
+#define CHECKPOINT_FRAMES 4000
 #define CHECKPOINT_FORCED_FRAMES 8000
-#define WAL_KEPT_BYTES "8388608" // of the file; one that grew beyond is cut back
+#define WAL_KEPT_BYTES \
+    "33554432" // of the file, to be written over; one that grew beyond is cut back
 
 void store_forget(struct store *s)
 {
@@ -205,22 +209,36 @@ static int run(struct store *s, enum statement_use use, const char *sql, struct 
     return result < 0 ? result : statement_run(&s->c, st, err);
 }
 
+// Errors do not matter here: what is committed is safe in the WAL, the next try comes soon.
+static void checkpoint(struct store *s, int frames)
+{
+    int mode = s->wal_frames >= CHECKPOINT_FORCED_FRAMES ? SQLITE_CHECKPOINT_RESTART
+                                                         : SQLITE_CHECKPOINT_PASSIVE;
+    int copied = 0;
+
+    if (s->wal_frames < frames)
+        return;
+    sqlite3_wal_checkpoint_v2(s->c.db, NULL, mode, NULL, &copied);
+    if (copied >= s->wal_frames)
+        s->wal_frames = 0; // the next commit starts over
+}
+
+void store_tidy(struct store *s)
+{
+    if (!s->c.in_transaction)
+        checkpoint(s, CHECKPOINT_IDLE_FRAMES);
+}
+
 int store_begin(struct store *s, struct error *err)
 {
-    int result = run(s, USE_BEGIN, "BEGIN IMMEDIATE", err);
+    int result;
 
+    if (!s->c.in_transaction)
+        checkpoint(s, CHECKPOINT_FRAMES);
+    result = run(s, USE_BEGIN, "BEGIN IMMEDIATE", err);
     if (result == 0)
         s->c.in_transaction = true;
     return result;
-}
-
-// Errors do not matter here: what is committed is safe in the WAL, the next commit tries again.
-static void checkpoint(struct store *s)
-{
-    if (s->wal_frames >= CHECKPOINT_FORCED_FRAMES)
-        sqlite3_wal_checkpoint_v2(s->c.db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
-    else if (s->wal_frames >= CHECKPOINT_FRAMES)
-        sqlite3_wal_checkpoint_v2(s->c.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 }
 
 int store_commit(struct store *s, struct error *err)
@@ -232,7 +250,6 @@ int store_commit(struct store *s, struct error *err)
         return result;
     }
     s->c.in_transaction = false;
-    checkpoint(s);
     return 0;
 }
 

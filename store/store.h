@@ -111,6 +111,9 @@ uint64_t store_database_bytes(const struct store *s); // database + WAL file siz
 int store_begin(struct store *s, struct error *err);
 int store_commit(struct store *s, struct error *err); // on error everything is rolled back
 void store_rollback(struct store *s);
+// Copies the write-ahead log back into the database if it has grown long (some milliseconds): for
+// the writer, once everybody has been answered. Otherwise a later store_begin does it.
+void store_tidy(struct store *s);
 int store_savepoint(struct store *s, struct error *err);
 int store_savepoint_release(struct store *s, struct error *err);
 void store_savepoint_rollback(struct store *s);

@@ -294,6 +294,52 @@ readers_see_whole_batches_while_the_writer_goes_on_and_the_log_stays_bounded(voi
     assert_true(largest < 64 * 1024 * 1024);
 }
 
+// Rewrites one row of 100 kB; returns the largest size of all files meanwhile.
+static uint64_t rewrite(struct fixture *f, struct row *row, int times, bool tidy)
+{
+    uint64_t largest = 0;
+
+    for (int i = 0; i < times; i++) {
+        row->revision = ++f->revision;
+        memset(big, 'a' + i % 26, sizeof(big));
+        OK(f, store_begin(f->store, &f->err));
+        OK(f, store_put(f->store, KIND_INSTANCE, row, &f->err));
+        OK(f, store_commit(f->store, &f->err));
+        if (tidy)
+            store_tidy(f->store);
+        if (store_database_bytes(f->store) > largest)
+            largest = store_database_bytes(f->store);
+    }
+    return largest;
+}
+
+static void the_write_ahead_log_starts_over_with_and_without_tidying(void **state)
+{
+    struct fixture *f = *state;
+    struct shared shared = {.f = f};
+    struct row row;
+    pthread_t thread;
+    uint64_t tidied, untidied;
+
+    store_close(f->store);
+    strcpy(f->path, ":memory:");
+    OK(f, fixture_open(f));
+    row = make_row(f, 1);
+    row.document = (struct bytes){big, sizeof(big)};
+    assert_int_equal(pthread_create(&thread, NULL, read_lists, &shared), 0);
+    tidied = rewrite(f, &row, 1000, true);
+    untidied = rewrite(f, &row, 1000, false);
+    shared.stop = true;
+    pthread_join(thread, NULL);
+    print_message("200 MB written, %llu and %llu KiB on disk, %lld lists\n",
+                  (unsigned long long)tidied / 1024, (unsigned long long)untidied / 1024,
+                  (long long)shared.lists);
+    assert_int_equal(shared.failures, 0);
+    assert_true(shared.lists > 0);
+    assert_true(tidied < 20 * 1024 * 1024);
+    assert_true(untidied < 34 * 1024 * 1024);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -303,6 +349,7 @@ int main(void)
         TEST(the_same_on_a_small_filesystem),
         TEST(a_disk_that_is_full_at_the_start_is_one_clear_error),
         TEST(readers_see_whole_batches_while_the_writer_goes_on_and_the_log_stays_bounded),
+        TEST(the_write_ahead_log_starts_over_with_and_without_tidying),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
