@@ -4,7 +4,6 @@
 #include <pthread.h>
 #include <string.h>
 
-#define BUSY_TIMEOUT_MS 5000
 #define PREPARE_FLAGS SQLITE_PREPARE_PERSISTENT
 
 // --- errors ---
@@ -102,7 +101,7 @@ int connection_open(struct connection *c, const char *path, enum connection_role
         return result;
     }
     sqlite3_extended_result_codes(c->db, 1);
-    sqlite3_busy_timeout(c->db, BUSY_TIMEOUT_MS);
+    sqlite3_busy_timeout(c->db, STATEMENT_BUSY_TIMEOUT_MS);
     result = connection_exec(c, pragmas[role], err);
     if (result < 0)
         connection_close(c);

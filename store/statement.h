@@ -10,6 +10,7 @@
 #include <sqlite3.h>
 
 #define STATEMENT_SLOTS 512 // power of two
+#define STATEMENT_BUSY_TIMEOUT_MS 5000
 
 struct statement_slot {
     uint64_t key; // 0: free

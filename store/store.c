@@ -10,12 +10,14 @@
 #include <unistd.h>
 
 // The WAL is copied back into the database when it has grown to so many frames (pages): when nobody
-// waits, else before the next batch; should readers have been in the way each time, the writer
-// waits for them. Many frames make few fsync() calls, and pages that change often are copied once;
-// below 4062 the index of the WAL is one hash table, so that reading a page costs one look-up.
+// waits, else before the next batch. It can start over only when no reader is in it, so that is
+// waited for a little; at the last limit, for as long as it takes. Many frames make few fsync()
+// calls, and pages that change often are copied once; below 4062 the index of the WAL is one hash
+// table, so that reading a page costs one look-up.
 #define CHECKPOINT_IDLE_FRAMES 2000
 #define CHECKPOINT_FRAMES 4000
 #define CHECKPOINT_FORCED_FRAMES 8000
+#define CHECKPOINT_WAIT_MS 10
 #define WAL_KEPT_BYTES \
     "33554432" // of the file, to be written over; one that grew beyond is cut back
 
@@ -212,15 +214,14 @@ static int run(struct store *s, enum statement_use use, const char *sql, struct 
 // Errors do not matter here: what is committed is safe in the WAL, the next try comes soon.
 static void checkpoint(struct store *s, int frames)
 {
-    int mode = s->wal_frames >= CHECKPOINT_FORCED_FRAMES ? SQLITE_CHECKPOINT_RESTART
-                                                         : SQLITE_CHECKPOINT_PASSIVE;
-    int copied = 0;
-
     if (s->wal_frames < frames)
         return;
-    sqlite3_wal_checkpoint_v2(s->c.db, NULL, mode, NULL, &copied);
-    if (copied >= s->wal_frames)
+    if (s->wal_frames < CHECKPOINT_FORCED_FRAMES)
+        sqlite3_busy_timeout(s->c.db, CHECKPOINT_WAIT_MS);
+    if (sqlite3_wal_checkpoint_v2(s->c.db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL) ==
+        SQLITE_OK)
         s->wal_frames = 0; // the next commit starts over
+    sqlite3_busy_timeout(s->c.db, STATEMENT_BUSY_TIMEOUT_MS);
 }
 
 void store_tidy(struct store *s)
