@@ -261,7 +261,7 @@ func (c *Cloud) Routes(ctx context.Context, network, key, value string) ([]api.R
 	}
 	var found []api.Route
 	for _, route := range c.routes.all() {
-		if got, tagged := route.Tags[key]; tagged && got == value && route.Network == network {
+		if has(route.Tags, key, value) && route.Network == network {
 			found = append(found, route)
 		}
 	}
@@ -275,7 +275,7 @@ func (c *Cloud) RoutesNamed(ctx context.Context, name, network, key, value strin
 	}
 	var found []api.Route
 	for _, route := range c.routes.named(name) {
-		if got, tagged := route.Tags[key]; tagged && got == value && route.Network == network {
+		if has(route.Tags, key, value) && route.Network == network {
 			found = append(found, route)
 		}
 	}
@@ -291,40 +291,55 @@ func (c *Cloud) FreshRoutes(ctx context.Context, filter client.Filter) ([]api.Ro
 	return routes, err
 }
 
-// FreshLoadBalancer asks the cloud itself for the one of that name; ErrNotFound if it lists none. Load balancers are
-// looked at only when a Service changes, so no copy of them is kept.
-func (c *Cloud) FreshLoadBalancer(ctx context.Context, name string) (api.LoadBalancer, error) {
-	balancers, _, err := c.api.LoadBalancers(ctx, client.Filter{Name: name})
+// FreshLoadBalancer asks the cloud itself for the one of that name and tag; ErrNotFound if it lists none. One that is being deleted has
+// given up its name: it counts only if there is no other. Load balancers are looked at only when a Service changes, so no
+// copy of them is kept.
+func (c *Cloud) FreshLoadBalancer(ctx context.Context, name, key, value string) (api.LoadBalancer, error) {
+	balancers, _, err := c.api.LoadBalancers(ctx, client.Filter{Name: name, Tags: map[string]string{key: value}})
 	if err != nil {
 		return api.LoadBalancer{}, err
 	}
+	var leaving *api.LoadBalancer
 	for _, balancer := range balancers {
-		if balancer.Name == name && balancer.State != api.LoadBalancerStateDeleted {
+		switch {
+		case balancer.Name != name || !has(balancer.Tags, key, value) || balancer.State == api.LoadBalancerStateDeleted:
+		case balancer.State == api.LoadBalancerStateDeleting:
+			leaving = &balancer
+		default:
 			return balancer, nil
 		}
+	}
+	if leaving != nil {
+		return *leaving, nil
 	}
 	return api.LoadBalancer{}, fmt.Errorf("load balancer %q: %w", name, ErrNotFound)
 }
 
-// TargetPool looks for the pool of that name. fresh says that the answer comes from the cloud itself.
-func (c *Cloud) TargetPool(ctx context.Context, name string) (pool api.TargetPool, fresh bool, err error) {
+// has says whether the tag is there with that value. Servers filter too, but what is not ours must never be taken for it.
+func has(tags api.Tags, key, value string) bool {
+	got, tagged := tags[key]
+	return tagged && got == value
+}
+
+// TargetPool looks for the pool of that name and tag. fresh says that the answer comes from the cloud itself.
+func (c *Cloud) TargetPool(ctx context.Context, name, key, value string) (pool api.TargetPool, fresh bool, err error) {
 	if c.usable(ctx) {
-		if pools := c.pools.named(name); len(pools) == 1 {
+		if pools := c.pools.named(name); len(pools) == 1 && has(pools[0].Tags, key, value) {
 			return pools[0], false, nil
 		}
 	}
-	pool, err = c.FreshTargetPool(ctx, name)
+	pool, err = c.FreshTargetPool(ctx, name, key, value)
 	return pool, true, err
 }
 
 // FreshTargetPool asks the cloud itself; ErrNotFound if it lists none.
-func (c *Cloud) FreshTargetPool(ctx context.Context, name string) (api.TargetPool, error) {
-	pools, _, err := c.api.TargetPools(ctx, client.Filter{Name: name})
+func (c *Cloud) FreshTargetPool(ctx context.Context, name, key, value string) (api.TargetPool, error) {
+	pools, _, err := c.api.TargetPools(ctx, client.Filter{Name: name, Tags: map[string]string{key: value}})
 	if err != nil {
 		return api.TargetPool{}, err
 	}
 	for _, pool := range pools {
-		if pool.Name == name {
+		if pool.Name == name && has(pool.Tags, key, value) {
 			c.pools.put(pool)
 			return pool, nil
 		}

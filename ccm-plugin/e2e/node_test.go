@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -57,31 +58,50 @@ func (p *powerPlant) stop() {
 	<-p.done
 }
 
-// renew fails where a lease was deleted or the control plane is busy; the next round tries again.
+// renew renews all leases, some at a time. Where it fails, a lease was deleted or the control plane is busy: the next round
+// tries again.
 func (p *powerPlant) renew(ctx context.Context) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	leases := p.kube.CoordinationV1().Leases(corev1.NamespaceNodeLease)
-	for name, lease := range p.on {
-		now := metav1.NowMicro()
-		if lease == nil {
-			seconds := int32(4)
-			lease = &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: corev1.NamespaceNodeLease},
-				Spec: coordinationv1.LeaseSpec{HolderIdentity: &name, LeaseDurationSeconds: &seconds, RenewTime: &now}}
-			if created, err := leases.Create(ctx, lease, metav1.CreateOptions{}); err == nil {
-				p.on[name] = created
-			} else if existing, err := leases.Get(ctx, name, metav1.GetOptions{}); err == nil {
-				p.on[name] = existing
+	due := maps.Clone(p.on)
+	p.mu.Unlock()
+	var group sync.WaitGroup
+	slots := make(chan struct{}, 8)
+	for name, lease := range due {
+		slots <- struct{}{}
+		group.Go(func() {
+			defer func() { <-slots }()
+			renewed := p.renewOne(ctx, name, lease)
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			if _, on := p.on[name]; on {
+				p.on[name] = renewed
 			}
-			continue
-		}
-		lease.Spec.RenewTime = &now
-		updated, err := leases.Update(ctx, lease, metav1.UpdateOptions{})
-		if err != nil {
-			updated = nil
-		}
-		p.on[name] = updated
+		})
 	}
+	group.Wait()
+}
+
+// renewOne returns the lease as it is now, nil if that is not known.
+func (p *powerPlant) renewOne(ctx context.Context, name string, lease *coordinationv1.Lease) *coordinationv1.Lease {
+	leases := p.kube.CoordinationV1().Leases(corev1.NamespaceNodeLease)
+	now := metav1.NowMicro()
+	if lease != nil {
+		lease.Spec.RenewTime = &now
+		if updated, err := leases.Update(ctx, lease, metav1.UpdateOptions{}); err == nil {
+			return updated
+		}
+		return nil
+	}
+	seconds := int32(4)
+	lease = &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: corev1.NamespaceNodeLease},
+		Spec: coordinationv1.LeaseSpec{HolderIdentity: &name, LeaseDurationSeconds: &seconds, RenewTime: &now}}
+	if created, err := leases.Create(ctx, lease, metav1.CreateOptions{}); err == nil {
+		return created
+	}
+	if existing, err := leases.Get(ctx, name, metav1.GetOptions{}); err == nil {
+		return p.renewOne(ctx, name, existing)
+	}
+	return nil
 }
 
 func (p *powerPlant) set(name string, on bool) {

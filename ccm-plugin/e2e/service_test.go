@@ -210,7 +210,7 @@ func TestSV3_TheFinalizerPrecedesTheLoadBalancer(t *testing.T) {
 		t.Fatalf("in the cloud %q, finalizer %v", parts, s.hasFinalizer())
 	}
 	throughStatus := slices.ContainsFunc(s.service().ManagedFields, func(entry metav1.ManagedFieldsEntry) bool {
-		return entry.Subresource == "status" && entry.FieldsV1 != nil && strings.Contains(string(entry.FieldsV1.Raw), "f:finalizers")
+		return entry.Subresource == "status" && entry.FieldsV1 != nil && strings.Contains(entry.FieldsV1.GetRawString(), "f:finalizers")
 	})
 	if !throughStatus {
 		t.Errorf("the finalizer was not patched through the status subresource: %+v", s.service().ManagedFields)

@@ -100,25 +100,24 @@ func (l *loadBalancers) ensure(ctx context.Context, p parts, w wanted, service *
 	return l.fit(ctx, p, w, balancer, pool.Id, addressIDs)
 }
 
-// fit brings an existing load balancer in line. One that has failed, or that differs in what cannot be changed, makes room
-// for a new one.
+// fit brings an existing load balancer in line. One that differs in what cannot be changed makes room for a new one; one that
+// has failed is repaired by an update, at the pace of upstream's back-off.
 func (l *loadBalancers) fit(ctx context.Context, p parts, w wanted, balancer api.LoadBalancer, poolID string,
 	addressIDs []string) (api.LoadBalancer, error) {
-	switch {
-	case balancer.State == api.LoadBalancerStateDeleting || balancer.State == api.LoadBalancerStateProvisioning:
+	if balancer.State == api.LoadBalancerStateDeleting || balancer.State == api.LoadBalancerStateProvisioning {
 		return balancer, nil
-	case balancer.State == api.LoadBalancerStateError:
-		if _, err := l.cloud.API().DeleteLoadBalancer(ctx, balancer.Id); err != nil && !client.IsNotFound(err) {
-			return balancer, err
-		}
-		return balancer, fmt.Errorf("load balancer %s has failed (%s); it is deleted and will be made anew", p.name, reason(balancer))
-	case !w.fits(balancer, addressIDs):
+	}
+	if !w.fits(balancer, addressIDs) {
 		if _, err := l.cloud.API().DeleteLoadBalancer(ctx, balancer.Id); err != nil && !client.IsNotFound(err) {
 			return balancer, err
 		}
 		return balancer, l.later("load balancer %s is replaced: its scheme, hostname or addresses cannot be changed", p.name)
 	}
-	return p.updateBalancer(ctx, w, balancer, poolID)
+	updated, err := p.updateBalancer(ctx, w, balancer, poolID)
+	if err == nil && balancer.State == api.LoadBalancerStateError && updated.State != api.LoadBalancerStateActive {
+		err = fmt.Errorf("load balancer %s has failed (%s), its repair is under way", p.name, reason(balancer))
+	}
+	return updated, err
 }
 
 // UpdateLoadBalancer changes the targets, nothing else.

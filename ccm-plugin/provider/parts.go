@@ -26,11 +26,7 @@ func (p parts) own(tags api.Tags) bool {
 
 // balancer asks the cloud itself. Somebody else's of that name counts as none.
 func (p parts) balancer(ctx context.Context) (api.LoadBalancer, error) {
-	balancer, err := p.cloud.FreshLoadBalancer(ctx, p.name)
-	if err == nil && !p.own(balancer.Tags) {
-		return api.LoadBalancer{}, fmt.Errorf("load balancer %q is not ours: %w", p.name, cache.ErrNotFound)
-	}
-	return balancer, err
+	return p.cloud.FreshLoadBalancer(ctx, p.name, ClusterTag, p.tags[ClusterTag])
 }
 
 func (p parts) createBalancer(ctx context.Context, w wanted, poolID string, addressIDs []string) (api.LoadBalancer, error) {
@@ -49,10 +45,11 @@ func (p parts) createBalancer(ctx context.Context, w wanted, poolID string, addr
 	return p.cloud.API().CreateLoadBalancer(ctx, body)
 }
 
+// updateBalancer changes what differs. One that has failed gets its listeners in any case: an update is what repairs it.
 func (p parts) updateBalancer(ctx context.Context, w wanted, balancer api.LoadBalancer, poolID string) (api.LoadBalancer, error) {
 	var body api.LoadBalancerUpdate
 	listeners := w.withPool(poolID)
-	if !sameListeners(balancer.Listeners, listeners) {
+	if balancer.State == api.LoadBalancerStateError || !sameListeners(balancer.Listeners, listeners) {
 		body.Listeners = &listeners
 	}
 	if !sameRanges(balancer.SourceRanges, w.sourceRanges) {
@@ -80,20 +77,11 @@ func (p parts) tagsPatch(present api.Tags) *api.TagsPatch {
 }
 
 func (p parts) pool(ctx context.Context) (pool api.TargetPool, fresh bool, err error) {
-	pool, fresh, err = p.cloud.TargetPool(ctx, p.name)
-	return pool, fresh, p.checkPool(pool, err)
+	return p.cloud.TargetPool(ctx, p.name, ClusterTag, p.tags[ClusterTag])
 }
 
 func (p parts) freshPool(ctx context.Context) (api.TargetPool, error) {
-	pool, err := p.cloud.FreshTargetPool(ctx, p.name)
-	return pool, p.checkPool(pool, err)
-}
-
-func (p parts) checkPool(pool api.TargetPool, err error) error {
-	if err == nil && !p.own(pool.Tags) {
-		return fmt.Errorf("target pool %q is not ours: %w", p.name, cache.ErrNotFound)
-	}
-	return err
+	return p.cloud.FreshTargetPool(ctx, p.name, ClusterTag, p.tags[ClusterTag])
 }
 
 func (p parts) createPool(ctx context.Context, check api.HealthCheck, targets []api.TargetRef) (api.TargetPool, error) {

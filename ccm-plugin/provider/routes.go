@@ -114,11 +114,8 @@ func (r *routes) adopt(ctx context.Context, clusterName, cidr, instanceID string
 		return err
 	}
 	for _, route := range own {
-		if !sameCIDR(route.DestinationCidr, cidr) {
+		if !sameCIDR(route.DestinationCidr, cidr) || route.State == api.RouteStateDeleting {
 			continue
-		}
-		if route.State == api.RouteStateDeleting {
-			return fmt.Errorf("route %s to %s is still being deleted: %w", route.Name, cidr, conflict)
 		}
 		if hop := route.NextHop.InstanceId; hop != nil && *hop == instanceID {
 			return nil

@@ -63,6 +63,15 @@ func New() *Cloud {
 	return c
 }
 
+// Fail puts the load balancer into state error.
+func (c *Cloud) Fail(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	failed := maps.Clone(c.resources["load-balancers"][id])
+	failed["state"], failed["state_reason"] = "error", document{"code": "provisioning-failed", "message": "by the test"}
+	c.commit(kinds[1], failed, "updated")
+}
+
 // DropEvents forgets the events so far: whoever resumes before them gets a 410.
 func (c *Cloud) DropEvents() {
 	c.mu.Lock()
@@ -209,6 +218,11 @@ func (c *Cloud) create(k kind, body document) (document, *problem) {
 	return resource, nil
 }
 
+// hasLeft says whether a resource has given up its name and destination.
+func hasLeft(resource document) bool {
+	return resource["state"] == "terminated" || resource["state"] == "deleting"
+}
+
 // createMany names them as the real one does and answers one page.
 func (c *Cloud) createMany(k kind, body document, count int) (any, int, *problem) {
 	items := []document{}
@@ -227,7 +241,7 @@ func (c *Cloud) createMany(k kind, body document, count int) (any, int, *problem
 
 func (c *Cloud) checkName(k kind, resource document) *problem {
 	for _, other := range c.resources[k.path] {
-		if other["name"] == resource["name"] && other["id"] != resource["id"] && other["state"] != "terminated" {
+		if other["name"] == resource["name"] && other["id"] != resource["id"] && !hasLeft(other) {
 			return &problem{409, "already_exists", "the name is taken", "name"}
 		}
 	}
@@ -307,7 +321,7 @@ func (c *Cloud) setTargets(pool document, references any) *problem {
 func (c *Cloud) createRoute(resource document) *problem {
 	setDefaults(resource, document{"network": "default"})
 	for _, other := range c.resources["routes"] {
-		if other["network"] == resource["network"] && other["destination_cidr"] == resource["destination_cidr"] {
+		if !hasLeft(other) && other["network"] == resource["network"] && other["destination_cidr"] == resource["destination_cidr"] {
 			return &problem{409, "already_exists", "the destination is taken", "destination_cidr"}
 		}
 	}
