@@ -125,11 +125,9 @@ deps: ## install whatever is missing to build, test, lint and measure (DEPS=skip
 .PHONY: install
 install: all ## install program, man page and completions under DESTDIR and PREFIX
 	install -D -m 755 $(BUILD)/mockcloud $(DESTDIR)$(PREFIX)/bin/mockcloud
-	for page in $(wildcard docs/*.1 docs/man/*.1); do \
-	    install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man1/$${page##*/} || exit 1; done
-	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions
-	$(BUILD)/mockcloud completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/mockcloud
-	$(BUILD)/mockcloud completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_mockcloud
+	install -D -m 644 docs/mockcloud.1 $(DESTDIR)$(PREFIX)/share/man/man1/mockcloud.1
+	install -D -m 644 cli/completion/mockcloud.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/mockcloud
+	install -D -m 644 cli/completion/_mockcloud $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_mockcloud
 
 .PHONY: clean
 clean: ## remove everything that was built
@@ -175,7 +173,7 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIBRARY)
 .PHONY: test-api
 test-api: ## black-box API and CLI tests (pytest) against the ASan build
 	@$(MAKE) SANITIZE=address all
-	MOCKCLOUD_BIN=$(CURDIR)/build-asan/mockcloud "$(PYTHON)" -m pytest $(if $(FULL),--full) $(PYTEST_ARGS) tests/api
+	MOCKCLOUD_BIN=$(CURDIR)/build-asan/mockcloud "$(PYTHON)" -m pytest $(if $(FULL),--full) $(PYTEST_ARGS) tests/api tests/cli
 
 .PHONY: tsan
 tsan: ## the API tests against the ThreadSanitizer build
@@ -197,12 +195,17 @@ test-scripts: ## tests of the shell scripts
 test-plugin: ## vet and test the Go plugin with the race detector, contract tests on the real server
 	@$(MAKE) all
 	$(GO_IN) "$(GO)" vet ./...
-	$(GO_IN) MOCKCLOUD_BIN=$(CURDIR)/build/mockcloud "$(GO)" test -race $(GO_TEST_ARGS) ./...
+	$(GO_IN) MOCKCLOUD_BIN=$(CURDIR)/build/mockcloud "$(GO)" test -race $(GO_TEST_ARGS) $$("$(GO)" list ./... | grep -v /e2e$$)
+
+E2E_ENV = MOCKCLOUD_BIN=$(CURDIR)/build/mockcloud MOCKCLOUD_CCM_BIN=$(CURDIR)/build/mockcloud-ccm
 
 .PHONY: test-e2e
-test-e2e: ## end to end on a real control plane
+test-e2e: ## end to end on a real control plane (in test-full also with the plugin's cache off)
 	@$(MAKE) all plugin
-	FULL=$(FULL) tests/e2e/run
+	$(GO_IN) $(E2E_ENV) "$(GO)" test -v -count=1 -timeout 30m $(GO_TEST_ARGS) ./e2e/
+ifneq ($(FULL),)
+	$(GO_IN) $(E2E_ENV) MOCKCLOUD_E2E_CACHE=none "$(GO)" test -v -count=1 -timeout 30m $(GO_TEST_ARGS) ./e2e/
+endif
 
 .PHONY: fuzz
 fuzz: ## run every libFuzzer target for FUZZ_SECONDS (5; 60 in test-full)
