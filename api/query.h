@@ -6,7 +6,7 @@
 #include "api/endpoint.h"
 #include "api/router.h"
 #include "base/arena.h"
-#include "store/store.h"
+#include "sim/records.h"
 
 #define LIMIT_DEFAULT 1000
 #define LIMIT_MAX 10000
