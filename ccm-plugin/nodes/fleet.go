@@ -31,6 +31,9 @@ type Options struct {
 	Labels         map[string]string
 }
 
+// heartbeatsAtOnce bounds what an API server that is too slow has to work on at the same time.
+const heartbeatsAtOnce = 32
+
 // Types looks up instance types; all of them, because they are few.
 type Types func(ctx context.Context) ([]api.InstanceType, error)
 
@@ -44,6 +47,7 @@ type Fleet struct {
 	lister        corelisters.NodeLister
 	informer      cache.SharedIndexInformer
 	registrations *semaphore.Weighted
+	heartbeats    *semaphore.Weighted
 
 	mutex   sync.Mutex
 	running map[string]*power   // by instance id
@@ -72,6 +76,7 @@ func NewFleet(kube kubernetes.Interface, types Types, options Options, log *slog
 		lister:        informer.Lister(),
 		informer:      informer.Informer(),
 		registrations: semaphore.NewWeighted(options.Registrations),
+		heartbeats:    semaphore.NewWeighted(heartbeatsAtOnce),
 		running:       map[string]*power{},
 		byName:        map[string]*kubelet{},
 		sizes:         map[string]api.InstanceType{},

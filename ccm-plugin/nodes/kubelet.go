@@ -3,7 +3,6 @@ package nodes
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -23,6 +22,12 @@ const (
 	firstRetry  = 100 * time.Millisecond
 	maxRetry    = 7 * time.Second
 	renewJitter = 0.04
+)
+
+const (
+	requestTimeout = 10 * time.Second
+	// Reports on demand are at least this far apart, as kubelet's --node-status-update-frequency, or a lease if that is shorter.
+	maxPokePause = 10 * time.Second
 )
 
 // kubelet is the life of one node while its instance runs: it registers, then renews the lease and reports. Nothing survives
@@ -52,6 +57,9 @@ func (k *kubelet) run(ctx context.Context) {
 	report := time.NewTimer(jitter(k.fleet.options.StatusInterval))
 	defer renew.Stop()
 	defer report.Stop()
+	poke := k.poke
+	pause := time.NewTimer(0) // when it fires, pokes count again
+	defer pause.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -62,8 +70,12 @@ func (k *kubelet) run(ctx context.Context) {
 		case <-report.C:
 			k.try(ctx, "status not reported", k.report)
 			report.Reset(jitter(k.fleet.options.StatusInterval))
-		case <-k.poke:
+		case <-poke:
 			k.try(ctx, "status not reported", k.report)
+			poke = nil
+			pause.Reset(min(maxPokePause, k.fleet.options.LeaseDuration))
+		case <-pause.C:
+			poke = k.poke
 		}
 	}
 }
@@ -99,6 +111,8 @@ func (k *kubelet) registerOnce(ctx context.Context) error {
 		return err
 	}
 	defer k.fleet.registrations.Release(1)
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
 	size := k.fleet.typeOf(ctx, k.instance.Type)
 	node := newNode(k.instance, size, k.fleet.options, time.Now())
 	_, err := k.fleet.nodes.Create(ctx, node, metav1.CreateOptions{})
@@ -142,6 +156,12 @@ func (k *kubelet) takeOver(ctx context.Context, node *corev1.Node) error {
 
 // report sends the conditions: the kubelet's heartbeat in the Node itself.
 func (k *kubelet) report(ctx context.Context) error {
+	if err := k.fleet.heartbeats.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer k.fleet.heartbeats.Release(1)
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
 	var previous []corev1.NodeCondition
 	if node, err := k.fleet.lister.Get(k.instance.Name); err == nil {
 		previous = node.Status.Conditions
@@ -162,58 +182,68 @@ func (k *kubelet) patch(ctx context.Context, change map[string]any, subresources
 	return err
 }
 
-// renew renews the lease with one write, from what the last one answered.
+// renew renews the lease with one write: from what the last one answered or, if that was lost or is out of date, blindly. So
+// an API server that is too slow never gets more requests than one that is fast.
 func (k *kubelet) renew(ctx context.Context) error {
-	// a slow API server must not make a backlog: what comes too late is given up
-	ctx, cancel := context.WithTimeout(ctx, k.fleet.options.LeaseDuration)
-	defer cancel()
-	if k.lease != nil {
-		next := k.lease.DeepCopy()
-		next.Spec.RenewTime = &metav1.MicroTime{Time: time.Now()}
-		renewed, err := k.fleet.leases.Update(ctx, next, metav1.UpdateOptions{})
-		if err == nil {
-			k.lease = renewed
-			return nil
-		}
-		if !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
-			return err
-		}
+	if err := k.fleet.heartbeats.Acquire(ctx, 1); err != nil {
+		return err
 	}
-	lease, err := k.acquire(ctx)
-	k.lease = lease
+	defer k.fleet.heartbeats.Release(1)
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	now := metav1.NewMicroTime(time.Now())
+	var err error
+	if last := k.lease; last != nil {
+		next := last.DeepCopy()
+		next.Spec.RenewTime = &now
+		k.lease, err = keep(k.fleet.leases.Update(ctx, next, metav1.UpdateOptions{}))
+	} else {
+		k.lease, err = keep(k.patchLease(ctx, now))
+	}
+	if apierrors.IsNotFound(err) {
+		k.lease, err = k.createLease(ctx)
+	} else if apierrors.IsConflict(err) {
+		k.lease, err = keep(k.patchLease(ctx, now))
+	}
 	return err
 }
 
-// acquire makes the lease, or takes over the one that is there, on behalf of the Node as it is now.
-func (k *kubelet) acquire(ctx context.Context) (*coordinationv1.Lease, error) {
+// keep forgets what came with an error: generated clients answer an empty object then.
+func keep(lease *coordinationv1.Lease, err error) (*coordinationv1.Lease, error) {
+	if err != nil {
+		return nil, err
+	}
+	return lease, nil
+}
+
+func (k *kubelet) leaseSpec(now metav1.MicroTime) coordinationv1.LeaseSpec {
+	seconds := int32((k.fleet.options.LeaseDuration + time.Second - 1) / time.Second)
+	return coordinationv1.LeaseSpec{HolderIdentity: &k.instance.Name, LeaseDurationSeconds: &seconds, RenewTime: &now}
+}
+
+func (k *kubelet) patchLease(ctx context.Context, now metav1.MicroTime) (*coordinationv1.Lease, error) {
+	body, err := json.Marshal(map[string]any{"spec": k.leaseSpec(now)})
+	if err != nil {
+		return nil, err
+	}
+	return k.fleet.leases.Patch(ctx, k.instance.Name, types.MergePatchType, body, metav1.PatchOptions{})
+}
+
+// createLease makes the lease, owned by the Node as it is now, so that it goes with it.
+func (k *kubelet) createLease(ctx context.Context) (*coordinationv1.Lease, error) {
 	node, err := k.fleet.nodes.Get(ctx, k.instance.Name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil, nil // no lease without its Node
 	} else if err != nil {
 		return nil, err
 	}
-	lease, err := k.fleet.leases.Get(ctx, k.instance.Name, metav1.GetOptions{})
-	exists := err == nil
-	if !exists {
-		if !apierrors.IsNotFound(err) {
-			return nil, err
-		}
-		lease = &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: k.instance.Name, Namespace: corev1.NamespaceNodeLease}}
-	}
-	seconds := int32((k.fleet.options.LeaseDuration + time.Second - 1) / time.Second)
-	lease.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "Node", Name: node.Name, UID: node.UID}}
-	lease.Spec.HolderIdentity = &k.instance.Name
-	lease.Spec.LeaseDurationSeconds = &seconds
-	lease.Spec.RenewTime = &metav1.MicroTime{Time: time.Now()}
-	if exists {
-		lease, err = k.fleet.leases.Update(ctx, lease, metav1.UpdateOptions{})
-	} else {
-		lease, err = k.fleet.leases.Create(ctx, lease, metav1.CreateOptions{})
-	}
-	if err != nil {
-		return nil, fmt.Errorf("acquiring it: %w", err)
-	}
-	return lease, nil
+	return keep(k.fleet.leases.Create(ctx, &coordinationv1.Lease{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: k.instance.Name, Namespace: corev1.NamespaceNodeLease,
+			OwnerReferences: []metav1.OwnerReference{{APIVersion: "v1", Kind: "Node", Name: node.Name, UID: node.UID}},
+		},
+		Spec: k.leaseSpec(metav1.NewMicroTime(time.Now())),
+	}, metav1.CreateOptions{}))
 }
 
 // jitter spreads what would otherwise stay in step for ever.
