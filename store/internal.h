@@ -25,10 +25,30 @@ void store_forget(struct store *s); // drops what is remembered of the database'
 int relations_delete(struct store *s, enum kind kind, int64_t seq, const char *id,
                      struct error *err);
 
+// Positions in row_columns; the kind's own columns, record and document follow.
+enum row_column {
+    COL_SEQ,
+    COL_ID,
+    COL_PROJECT,
+    COL_NAME,
+    COL_STATE,
+    COL_TRANSITION,
+    COL_REVISION,
+    COL_OWN
+};
 // Appends the columns of a row as row_read expects them.
 void row_columns(struct buffer *sql, enum kind kind);
 // Reads the current row; with an arena, strings and bytes are copied into it, otherwise they are
 // SQLite's until the next step.
 void row_read(sqlite3_stmt *st, enum kind kind, struct arena *arena, struct row *out);
+
+// One row of a SELECT over row_columns: 1, 0 or negative.
+int row_read_one(struct store *s, sqlite3_stmt *st, enum kind kind, struct arena *arena,
+                 struct row *out, struct error *err);
+
+// The statement of this use, kind and shape, built when it is needed first.
+typedef void sql_builder(struct buffer *sql, enum kind kind, unsigned shape);
+int store_prepared(struct store *s, enum statement_use use, enum kind kind, unsigned shape,
+                   sql_builder *build, sqlite3_stmt **out, struct error *err);
 
 #endif

@@ -81,7 +81,7 @@ static const char *const pragmas[] = {
     [CONNECTION_WRITER] = "PRAGMA temp_store = MEMORY; PRAGMA secure_delete = OFF;"
                           "PRAGMA cache_size = -4096; PRAGMA mmap_size = 2147418112;",
     [CONNECTION_READER] = "PRAGMA query_only = ON; PRAGMA temp_store = MEMORY;"
-                          "PRAGMA cache_size = -512; PRAGMA mmap_size = 2147418112;",
+                          "PRAGMA cache_size = -2048; PRAGMA mmap_size = 2147418112;",
 };
 
 int connection_open(struct connection *c, const char *path, enum connection_role role,
