@@ -112,7 +112,7 @@ endif
 .PHONY: plugin
 plugin: ## build the Go programs (mockcloud-ccm, mockcloud-nodes) into build/
 	@mkdir -p build
-	$(GO_IN) "$(GO)" build -trimpath -o ../build/ ./cmd/...
+	$(GO_IN) "$(GO)" build -o ../build/ ./cmd/...
 
 .PHONY: asan
 asan: ## build with AddressSanitizer and UBSan into build-asan/
