@@ -37,7 +37,7 @@ type manager struct {
 }
 
 func newManager(e *environment, binary, kubeconfig string) (*manager, error) {
-	config := fmt.Sprintf("endpoint: %s\ntokenFile: %s\ncluster: %s\ncache: %s\nrequestTimeout: 1s\nretryInterval: 500ms\ndeleteWait: 1s\n",
+	config := fmt.Sprintf("endpoint: %s\ntokenFile: %s\ncluster: %s\ncache: %s\nrequestTimeout: 2s\nretryInterval: 500ms\ndeleteWait: 1s\n",
 		e.proxy.URL, e.server.TokenFile, clusterID, cacheMode())
 	path := filepath.Join(e.directory, "cloud-config.yaml")
 	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {

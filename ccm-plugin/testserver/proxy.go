@@ -31,7 +31,9 @@ type Fault struct {
 // Call is one request that a Proxy has seen.
 type Call struct {
 	Method, Path, Query string
-	Status              int // 0: dropped, or a stream still open
+	Status              int // 0: dropped, or not answered yet
+	At                  time.Time
+	Took                time.Duration // until the answer was complete; 0 as long as it is not
 }
 
 // Read says whether the call only asked something.
@@ -129,7 +131,7 @@ func (p *Proxy) Reset() {
 
 func (p *Proxy) serve(forward http.Handler, w http.ResponseWriter, r *http.Request) {
 	fault := p.match(r)
-	index := p.record(Call{Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery})
+	index := p.record(Call{Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, At: time.Now()})
 	if fault == nil {
 		recorder := &statusRecorder{ResponseWriter: w, status: http.StatusOK}
 		defer func() { p.finish(index, recorder.status) }()
@@ -209,6 +211,7 @@ func (p *Proxy) finish(index, status int) {
 	defer p.mu.Unlock()
 	if index < len(p.calls) {
 		p.calls[index].Status = status
+		p.calls[index].Took = time.Since(p.calls[index].At)
 	}
 }
 
