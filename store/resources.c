@@ -168,8 +168,9 @@ int store_delete(struct store *s, enum kind kind, int64_t seq, const char *id, s
     sqlite3_stmt *st;
     int result = relations_delete(s, kind, seq, id, err);
 
-    if (result == 0)
-        result = store_prepared(s, USE_DELETE, kind, 0, delete_sql, &st, err);
+    if (result < 0)
+        return result;
+    result = store_prepared(s, USE_DELETE, kind, 0, delete_sql, &st, err);
     if (result < 0)
         return result;
     sqlite3_bind_int64(st, 1, seq);
