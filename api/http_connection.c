@@ -6,7 +6,6 @@
 #include "api/stream.h"
 #include "base/log.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,7 +118,8 @@ static void put_headers(struct MHD_Response *response, const struct exchange *x)
         MHD_add_response_header(response, "Content-Type",
                                 reply->content_type ? reply->content_type : "application/json");
     if (reply->revision > 0) {
-        snprintf(text, sizeof(text), "\"%" PRId64 "\"", reply->revision);
+        text[0] = '"';
+        strcpy(decimal_put(text + 1, (uint64_t)reply->revision), "\"");
         MHD_add_response_header(response, "ETag", text);
     }
     if (reply->location)

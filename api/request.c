@@ -6,14 +6,31 @@
 #include "api/query.h"
 #include "base/json_writer.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
+// By hand: this and the ETag are made for every request, and snprintf would be seen in a profile.
+char *decimal_put(char *out, uint64_t number)
+{
+    char digits[20];
+    size_t count = 0;
+
+    do
+        digits[count++] = (char)('0' + number % 10);
+    while ((number /= 10) > 0);
+    while (count > 0)
+        *out++ = digits[--count];
+    *out = '\0';
+    return out;
+}
+
 void request_id(const struct request *r, char out[REQUEST_ID_MAX])
 {
-    snprintf(out, REQUEST_ID_MAX, "%s-%" PRIu64, r->api->request_prefix, r->number);
+    size_t length = strlen(r->api->request_prefix);
+
+    memcpy(out, r->api->request_prefix, length);
+    out[length] = '-';
+    decimal_put(out + length + 1, r->number);
 }
 
 int request_begin(struct request *r, const char *method_name, struct error *err)

@@ -73,6 +73,8 @@ void request_refuse(struct request *r, const struct error *err);
 void request_fini(struct request *r);
 void request_id(const struct request *r, char out[REQUEST_ID_MAX]);
 
+char *decimal_put(char *out, uint64_t number); // returns where the NUL stands; at most 21 bytes
+
 // For handlers: the n-th path parameter decoded into the arena; NULL and an error when it is not
 // well-formed.
 const char *request_parameter(struct request *r, size_t n, struct error *err);
