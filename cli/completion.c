@@ -1,6 +1,7 @@
 #include "cli/completion.h"
 #include "base/timefmt.h"
 #include "cli/resource.h"
+#include "cli/server_help.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +61,7 @@ struct state {
     const struct verb *verb;
     const struct flag *pending; // it waits for its value
     size_t operands;
+    bool serve;           // it has flags of its own
     struct command given; // flags that say how to reach the server
 };
 
@@ -137,6 +139,19 @@ static void offer_all_flags(const struct state *s)
     offer_flags(s, spec_global_flags);
 }
 
+// The server tells its flags in its help only: "  --listen HOST:PORT   where the API answers".
+static void offer_serve_flags(const struct state *s)
+{
+    char *help = server_help(), *at = help, *line;
+
+    if (help == NULL)
+        return;
+    while ((line = strsep(&at, "\n")) != NULL)
+        if (strncmp(line, "  --", 4) == 0)
+            fprintf(s->out, "%.*s\n", (int)strcspn(line + 2, " ="), line + 2);
+    free(help);
+}
+
 static void offer_commands(const struct state *s)
 {
     const struct kind *kind = s->kind != NULL ? s->kind : &kind_none;
@@ -195,6 +210,8 @@ static void read_word(struct state *s, const char *word)
         s->operands++;
     } else if (s->kind != NULL) {
         s->verb = spec_verb(s->kind, word);
+    } else if (strcmp(word, "serve") == 0) {
+        s->serve = true;
     } else {
         s->verb = spec_top_verb(word);
         s->kind = s->verb == NULL ? spec_kind(word) : NULL;
@@ -253,7 +270,10 @@ void completion_print(FILE *out, int count, const char *const *words)
     if (s.given.options == NULL)
         return;
     read_words(&s, count, words);
-    if (s.pending != NULL)
+    if (s.serve) {
+        if (word[0] == '-')
+            offer_serve_flags(&s);
+    } else if (s.pending != NULL)
         offer_value(&s);
     else if (word[0] == '-')
         offer_all_flags(&s);

@@ -1,5 +1,6 @@
 #include "cli/events.h"
 #include "base/clock.h"
+#include "base/timefmt.h"
 #include "cli/args.h"
 #include "cli/resource.h"
 #include "cli/sse.h"
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 
 #define PAGE 1000
+#define BRIEF_NS NS_PER_S // a silent stream that ends within this is not worth another try
 
 struct follower {
     struct sse sse;
@@ -75,8 +77,10 @@ int events_follow(struct http *h, int64_t since, const char *kind, int64_t deadl
     stream_path(path, sizeof path, since, kind);
     sse_init(&fo.sse, on_data, &fo);
     while (rc == EXIT_OK && ended) {
+        int64_t began = clock_monotonic();
+
         rc = follow_once(h, path, deadline_ns, &fo, &ended, f);
-        if (rc == EXIT_OK && ended && !fo.heard) {
+        if (rc == EXIT_OK && ended && !fo.heard && clock_monotonic() - began < BRIEF_NS) {
             rc = fail(f, EXIT_UNREACHABLE,
                       "the event stream ended at once (at revision %" PRId64 ")", fo.sse.id);
         }

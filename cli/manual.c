@@ -1,5 +1,7 @@
 #include "cli/help.h"
+#include "cli/server_help.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 // Text as roff: backslashes, hyphens and leading dots mean something there.
@@ -85,6 +87,22 @@ static void roff_synopsis(FILE *out)
     fputs(".fi\n", out);
 }
 
+// The server's own help, as it is.
+static void roff_serve(FILE *out)
+{
+    char *help = server_help(), *at = help, *line;
+
+    if (help == NULL)
+        return;
+    fputs(".SH THE SERVER\n.nf\n", out);
+    while ((line = strsep(&at, "\n")) != NULL) {
+        roff(out, line);
+        fputs("\n", out);
+    }
+    fputs(".fi\n", out);
+    free(help);
+}
+
 static void roff_files(FILE *out)
 {
     fputs(".SH ENVIRONMENT\n"
@@ -111,8 +129,8 @@ void manual_print(FILE *out)
           out);
     roff_synopsis(out);
     fputs(".SH DESCRIPTION\n"
-          "\\fBmockcloud serve\\fR starts a simulated cloud; its flags are shown by\n"
-          "\\fBmockcloud serve \\-\\-help\\fR. Every other command is a client of a running one.\n"
+          "\\fBmockcloud serve\\fR starts a simulated cloud. Every other command is a client of a "
+          "running one.\n"
           "Resources are named by name or id. Actions take names, or a selector: filters,\n"
           "\\-\\-random, or \\-\\-all. The commands ",
           out);
@@ -126,5 +144,6 @@ void manual_print(FILE *out)
     for (size_t i = 0; spec_kinds[i] != NULL; i++)
         roff_verbs(out, spec_kinds[i]);
     roff_verbs(out, &kind_none);
+    roff_serve(out);
     roff_files(out);
 }

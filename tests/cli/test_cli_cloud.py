@@ -162,7 +162,7 @@ def test_latencies_and_the_clock_decide_when_things_happen(cli):
     assert states(cli) == {"web-1": "running"}
     assert cli.lines("clock", "advance", "2026-02-01T00:00:00Z")[0].split() == ["NOW", "FIRED", "MODE", "NEXT-DEADLINE"]
     assert cli.json("clock", "get")["now"] == "2026-02-01T00:00:00.000Z"
-    assert cli.lines("ls")[1].split()[-1] == "30d"
+    assert cli.lines("ls")[1].split()[-1] == "31d"
     cli("latency", "rm", "instance.pending")
     assert "instance.pending" not in cli("latency", "ls")
 

@@ -160,6 +160,8 @@ def test_completion_knows_commands_verbs_flags_and_values(bare):
     assert candidates(bare, "ls", "--lifecycle", "=", "s") == ["on-demand", "spot"]
     assert candidates(bare, "ls", "-o", "") == ["table", "wide", "json", "name", "id"]
     assert "instance/" in candidates(bare, "wait", "")
+    assert {"--db", "--listen", "--clock", "--seed-file"} <= set(candidates(bare, "serve", "--"))
+    assert candidates(bare, "serve", "--db", "") == []
 
 
 def test_completion_asks_the_server_for_names_and_survives_its_absence(bare, scripted, told):
