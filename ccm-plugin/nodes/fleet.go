@@ -34,6 +34,9 @@ type Options struct {
 // heartbeatsAtOnce bounds what an API server that is too slow has to work on at the same time.
 const heartbeatsAtOnce = 32
 
+// typesPause is how long a failure to read the types is not repeated, for all the nodes that come meanwhile.
+const typesPause = 5 * time.Second
+
 // Types looks up instance types; all of them, because they are few.
 type Types func(ctx context.Context) ([]api.InstanceType, error)
 
@@ -55,6 +58,7 @@ type Fleet struct {
 
 	typesMutex sync.Mutex
 	sizes      map[string]api.InstanceType
+	typesAgain time.Time // when to ask again after a failure
 	count      atomic.Int64
 }
 
@@ -209,8 +213,12 @@ func (f *Fleet) typeOf(ctx context.Context, name string) api.InstanceType {
 	if size, known := f.sizes[name]; known {
 		return size
 	}
+	if time.Now().Before(f.typesAgain) {
+		return defaultType
+	}
 	all, err := f.types(ctx)
 	if err != nil {
+		f.typesAgain = time.Now().Add(typesPause)
 		f.log.Warn("instance types not read: a small one is assumed", "type", name, "error", err)
 		return defaultType
 	}
