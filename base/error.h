@@ -22,6 +22,7 @@
     X(ERROR_EXISTS, 409, "already_exists", "Conflict")                           \
     X(ERROR_IN_USE, 409, "in_use", "Conflict")                                   \
     X(ERROR_STATE, 409, "illegal_transition", "Conflict")                        \
+    X(ERROR_ZONE_UNAVAILABLE, 409, "zone_unavailable", "Conflict")               \
     X(ERROR_EXHAUSTED, 409, "exhausted", "Conflict")                             \
     X(ERROR_COMPACTED, 410, "revision_compacted", "Gone")                        \
     X(ERROR_PRECONDITION, 412, "precondition_failed", "Precondition Failed")     \

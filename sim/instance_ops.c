@@ -85,7 +85,7 @@ static int find_open_zone(struct txn *t, const char *name, struct zone **out, st
     if (rc < 0)
         return rc;
     if (found->state != ZONE_AVAILABLE)
-        return error_set(err, ERROR_STATE, "zone", "zone %s is unavailable", found->id);
+        return error_set(err, ERROR_ZONE_UNAVAILABLE, "zone", "zone %s is unavailable", found->id);
     *out = (struct zone *)found;
     return 0;
 }

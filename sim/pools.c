@@ -100,7 +100,7 @@ int txn_ip_claim(struct txn *t, const struct ip *ip, const char *owner_id, const
     if (rc == 0) {
         char text[IP_TEXT_MAX];
         ip_format(ip, text);
-        return error_set(err, ERROR_EXISTS, field, "the address %s is in use", text);
+        return error_set(err, ERROR_IN_USE, field, "the address %s is in use", text);
     }
     return rc < 0 ? rc : 0;
 }

@@ -62,7 +62,7 @@ enum pool {
 };
 int txn_ip_allocate(struct txn *t, enum pool pool, const char *owner_id, struct ip *out,
                     struct error *err);
-// Claims this very address; ERROR_EXISTS with `field` when it is taken.
+// Claims this very address; ERROR_IN_USE with `field` when it is taken.
 int txn_ip_claim(struct txn *t, const struct ip *ip, const char *owner_id, const char *field,
                  struct error *err);
 int txn_ip_release(struct txn *t, const struct ip *ip, struct error *err);

@@ -32,9 +32,9 @@ def test_an_unavailable_zone_takes_no_new_instances_and_starts_none(api):
     made = api.instance(zone="mock-1b")
     api.post(f"/v1/instances/{made['id']}/stop", expect=202)
     api.put("/sim/v1/zones/mock-1b", {"region": "mock-1", "state": "unavailable"})
-    problem = api.refuse("POST", "/v1/instances", {"zone": "mock-1b"}, status=409, code="exhausted")
+    problem = api.refuse("POST", "/v1/instances", {"zone": "mock-1b"}, status=409, code="zone_unavailable")
     assert "mock-1b" in problem["detail"]
-    api.refuse("POST", f"/v1/instances/{made['id']}/start", status=409, code="exhausted")
+    api.refuse("POST", f"/v1/instances/{made['id']}/start", status=409, code="zone_unavailable")
     api.put("/sim/v1/zones/mock-1b", {"region": "mock-1", "state": "available"})
     api.post(f"/v1/instances/{made['id']}/start", expect=202)
 

@@ -137,8 +137,10 @@ static void an_unavailable_zone_takes_neither_new_nor_started_instances(void **s
     c->request.zone.region = "mock-1";
     c->request.zone.state = ZONE_UNAVAILABLE;
     accepted(s, c);
-    refused(s, request(s, instance_create, NULL), ERROR_STATE, "zone", "mock-1a is unavailable");
-    refused(s, request(s, instance_start, id), ERROR_STATE, "zone", "mock-1a is unavailable");
+    refused(s, request(s, instance_create, NULL), ERROR_ZONE_UNAVAILABLE, "zone",
+            "mock-1a is unavailable");
+    refused(s, request(s, instance_start, id), ERROR_ZONE_UNAVAILABLE, "zone",
+            "mock-1a is unavailable");
     c = request(s, instance_create, NULL);
     c->request.instance.zone = "mock-1b";
     assert_string_equal(text(accepted(s, c), "zone"), "mock-1b");
@@ -186,7 +188,7 @@ static void an_address_belongs_to_one_instance(void **state)
     struct sim *s = *state;
 
     accepted(s, with_addresses(s, instance_create, NULL, &list[1], 1));
-    refused(s, with_addresses(s, instance_create, NULL, list, 2), ERROR_EXISTS,
+    refused(s, with_addresses(s, instance_create, NULL, list, 2), ERROR_IN_USE,
             "addresses[1].address", "192.0.2.2");
 }
 
@@ -218,9 +220,9 @@ static void replacing_addresses_keeps_releases_and_claims(void **state)
 
     accepted(s, with_addresses(s, instance_update, id, second, 2));
     accepted(s, with_addresses(s, instance_create, NULL, &first[0], 1)); // .1 is free again
-    refused(s, with_addresses(s, instance_create, NULL, &second[0], 1), ERROR_EXISTS,
+    refused(s, with_addresses(s, instance_create, NULL, &second[0], 1), ERROR_IN_USE,
             "addresses[0].address", "192.0.2.2");
-    refused(s, with_addresses(s, instance_create, NULL, &second[1], 1), ERROR_EXISTS,
+    refused(s, with_addresses(s, instance_create, NULL, &second[1], 1), ERROR_IN_USE,
             "addresses[0].address", "192.0.2.3");
     free(id);
 }
@@ -236,7 +238,7 @@ static void a_terminated_instance_shows_its_addresses_but_has_given_them_up(void
     accepted(s, with_addresses(s, instance_create, NULL, list, 1));
     advance(s, 61 * NS_PER_S); // its removal does not take the address from its new holder
     assert_null(look(s, KIND_INSTANCE, id));
-    refused(s, with_addresses(s, instance_create, NULL, list, 1), ERROR_EXISTS,
+    refused(s, with_addresses(s, instance_create, NULL, list, 1), ERROR_IN_USE,
             "addresses[0].address", "192.0.2.1");
     free(id);
 }

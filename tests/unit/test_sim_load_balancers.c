@@ -196,7 +196,7 @@ static void a_given_address_lies_in_the_pool_and_is_free(void **state)
     struct change *c;
 
     assert_string_equal(text(accepted(s, reserve(s, "127.64.9.9")), "address"), "127.64.9.9");
-    refused(s, reserve(s, "127.64.9.9"), ERROR_EXISTS, "address", "127.64.9.9");
+    refused(s, reserve(s, "127.64.9.9"), ERROR_IN_USE, "address", "127.64.9.9");
     refused(s, reserve(s, "192.0.2.1"), ERROR_INVALID, "address", "pool");
     c = reserve(s, "2001:db8:2::9");
     c->request.address.family = IP_V4;
@@ -220,7 +220,7 @@ static void the_address_of_a_deleted_load_balancer_is_free_again(void **state)
     char *id = create_lb(s, NULL, 0), *ip;
 
     ip = strdup(text(json_array_get(json_object_get(s->document, "addresses"), 0), "address"));
-    refused(s, reserve(s, ip), ERROR_EXISTS, "address", ip);
+    refused(s, reserve(s, ip), ERROR_IN_USE, "address", ip);
     act(s, load_balancer_delete, id);
     accepted(s, reserve(s, ip));
     free(ip);

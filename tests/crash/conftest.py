@@ -1,0 +1,6 @@
+"""The crash test shares the server fixture's harness with the API tests."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "api"))
