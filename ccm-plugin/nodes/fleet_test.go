@@ -37,9 +37,15 @@ type fixture struct {
 	stop  func() // ends the fleet and waits for it
 }
 
-func start(t *testing.T, options Options, objects ...kruntime.Object) *fixture {
+func start(t *testing.T, options Options) *fixture {
 	t.Helper()
-	f := &fixture{T: t, kube: fake.NewClientset(objects...)}
+	return startWith(t, options, fake.NewClientset())
+}
+
+// startWith takes a clientset whose reactors are set: they cannot be while it is in use.
+func startWith(t *testing.T, options Options, kube *fake.Clientset) *fixture {
+	t.Helper()
+	f := &fixture{T: t, kube: kube}
 	types := func(context.Context) ([]api.InstanceType, error) {
 		return []api.InstanceType{{Name: "large", Cpus: 8, MemoryMib: 16384, MaxPods: 200}}, nil
 	}
@@ -294,10 +300,10 @@ func TestARunningKubeletReportsAtOnceWhenItsNodeIsCalledUnready(t *testing.T) {
 }
 
 func TestRegistrationIsTriedUntilTheAPIServerAccepts(t *testing.T) {
-	f := start(t, quick())
+	kube := fake.NewClientset()
 	var mutex sync.Mutex
 	refusals := 3
-	f.kube.PrependReactor("create", "nodes", func(kubetesting.Action) (bool, kruntime.Object, error) {
+	kube.PrependReactor("create", "nodes", func(kubetesting.Action) (bool, kruntime.Object, error) {
 		mutex.Lock()
 		defer mutex.Unlock()
 		if refusals--; refusals >= 0 {
@@ -305,15 +311,16 @@ func TestRegistrationIsTriedUntilTheAPIServerAccepts(t *testing.T) {
 		}
 		return false, nil, nil
 	})
+	f := startWith(t, quick(), kube)
 	f.fleet.On(f.ctx, instance("i-1", "a"))
 	f.beating("a")
 }
 
 func TestALeaseThatSomebodyElseChangedIsTakenBack(t *testing.T) {
-	f := start(t, quick())
+	kube := fake.NewClientset()
 	var mutex sync.Mutex
 	conflicts := 2
-	f.kube.PrependReactor("update", "leases", func(kubetesting.Action) (bool, kruntime.Object, error) {
+	kube.PrependReactor("update", "leases", func(kubetesting.Action) (bool, kruntime.Object, error) {
 		mutex.Lock()
 		defer mutex.Unlock()
 		if conflicts--; conflicts >= 0 {
@@ -321,6 +328,7 @@ func TestALeaseThatSomebodyElseChangedIsTakenBack(t *testing.T) {
 		}
 		return false, nil, nil
 	})
+	f := startWith(t, quick(), kube)
 	f.fleet.On(f.ctx, instance("i-1", "a"))
 	f.until("the lease is there", func() bool { return !f.renewed("a").IsZero() })
 	f.beating("a")
