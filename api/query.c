@@ -198,6 +198,10 @@ static int split(struct query *q, unsigned allowed, struct span text, struct are
         char *name, *value;
 
         stop = stop ? stop : end;
+        if (stop == at) { // "a=1&&b=2"
+            at++;
+            continue;
+        }
         equals = memchr(at, '=', (size_t)(stop - at));
         equals = equals ? equals : stop;
         name = percent_decode(arena, (struct span){at, (size_t)(equals - at)}, true);
