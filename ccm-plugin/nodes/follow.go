@@ -116,8 +116,16 @@ func (f *Follower) event(ctx context.Context, event api.Event) error {
 	if err := json.Unmarshal(event.Document, &instance); err != nil {
 		return fmt.Errorf("instance %s: %w", event.Id, err)
 	}
+	if isReboot(event) && instance.Revision > f.revisions[instance.Id] {
+		f.switches.Off(instance.Id)
+	}
 	f.apply(ctx, instance)
 	return nil
+}
+
+// isReboot: one that takes no time is never seen in state rebooting.
+func isReboot(event api.Event) bool {
+	return event.Cause.Operation != nil && *event.Cause.Operation == "instances.reboot"
 }
 
 // apply switches as the document says, unless a newer one has been seen: list and stream overlap.

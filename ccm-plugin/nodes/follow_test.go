@@ -150,6 +150,14 @@ func TestAnOlderDocumentChangesNothing(t *testing.T) {
 	}
 }
 
+func TestARebootThatTakesNoTimeIsOffAndOn(t *testing.T) {
+	operation := "instances.reboot"
+	reboot := updated(in("running", 3))
+	reboot.Cause.Operation = &operation
+	got, _ := play(t, "", step{list: []api.Instance{in("running", 1)}, cut: io.EOF, events: []api.Event{reboot, reboot}})
+	expect(t, got, "on i-1", "keep i-1", "off i-1", "on i-1", "on i-1")
+}
+
 func TestADeletedInstanceIsForgotten(t *testing.T) {
 	gone := updated(in("terminated", 3))
 	gone.Type = api.EventTypeDeleted
