@@ -9,7 +9,8 @@
 
 #include <stdio.h>
 
-#define PROBE_LIMIT 1024 // matches counted of each filter
+#define PROBE_FEW 64
+#define PROBE_MANY 1024
 #define STATE_ARMS_MAX 8 // states that can be merged in list order
 
 enum driver {
@@ -143,7 +144,7 @@ static void add_probe(struct buffer *sql, const struct plan *p, unsigned driver)
             buffer_printf(sql, " AND %s = ?%u", column, PARAM_OWN + driver - DRIVE_OWN);
         }
     }
-    buffer_printf(sql, " LIMIT %d)", PROBE_LIMIT);
+    buffer_printf(sql, " LIMIT ?%d)", PARAM_LIMIT);
 }
 
 // --- preparing and binding ---
@@ -205,8 +206,8 @@ static void bind_query(sqlite3_stmt *st, const struct list_query *q, unsigned dr
 
 // --- choosing the driver ---
 
-static int probe(struct connection *c, const struct plan *p, unsigned driver, int64_t *out,
-                 struct error *err)
+static int probe(struct connection *c, const struct plan *p, unsigned driver, int64_t limit,
+                 int64_t *out, struct error *err)
 {
     uint64_t shape = driver >= DRIVE_TAG ? DRIVE_TAG : driver;
     sqlite3_stmt *st;
@@ -218,6 +219,7 @@ static int probe(struct connection *c, const struct plan *p, unsigned driver, in
     if (result < 0)
         return result;
     bind_query(st, p->query, driver);
+    sqlite3_bind_int64(st, PARAM_LIMIT, limit);
     result = statement_step(c, st, err);
     if (result < 0)
         return result;
@@ -248,16 +250,14 @@ static size_t candidates(const struct plan *p, unsigned out[LIST_TAGS_MAX + KIND
     return count;
 }
 
-static int choose_driver(struct connection *c, struct plan *p, struct error *err)
+// Makes the driver the one with the fewest matches, counting at most `limit` of each.
+static int compare_drivers(struct connection *c, struct plan *p, const unsigned *drivers,
+                           size_t count, int64_t limit, int64_t *out_fewest, struct error *err)
 {
-    unsigned drivers[LIST_TAGS_MAX + KIND_COLUMNS_MAX + 2];
-    size_t count = candidates(p, drivers);
-    int64_t fewest = INT64_MAX;
+    int64_t fewest = INT64_MAX, matches;
 
-    p->driver = count ? drivers[0] : DRIVE_SEQ;
-    for (size_t i = 0; count > 1 && i < count; i++) {
-        int64_t matches;
-        int result = probe(c, p, drivers[i], &matches, err);
+    for (size_t i = 0; i < count; i++) {
+        int result = probe(c, p, drivers[i], limit, &matches, err);
         if (result < 0)
             return result;
         if (matches < fewest) {
@@ -265,7 +265,24 @@ static int choose_driver(struct connection *c, struct plan *p, struct error *err
             p->driver = drivers[i];
         }
     }
+    *out_fewest = fewest;
     return 0;
+}
+
+// A few matches counted tell most filters apart; more only when all have many.
+static int choose_driver(struct connection *c, struct plan *p, struct error *err)
+{
+    unsigned drivers[LIST_TAGS_MAX + KIND_COLUMNS_MAX + 2];
+    size_t count = candidates(p, drivers);
+    int64_t fewest;
+    int result = 0;
+
+    p->driver = count ? drivers[0] : DRIVE_SEQ;
+    if (count > 1)
+        result = compare_drivers(c, p, drivers, count, PROBE_FEW, &fewest, err);
+    if (count > 1 && result == 0 && fewest == PROBE_FEW)
+        result = compare_drivers(c, p, drivers, count, PROBE_MANY, &fewest, err);
+    return result;
 }
 
 static uint64_t shape_of(const struct plan *p)

@@ -44,10 +44,12 @@ static int tag_insert(struct store *s, enum kind kind, int64_t seq, const struct
     return statement_run(&s->c, st, err);
 }
 
+enum { TAGS_NONE, TAGS_OTHER, TAGS_SAME };
+
 // Whether the owner has just these tags, in this order: most changes of a resource leave them
 // alone.
-static int tags_same(struct store *s, enum kind kind, int64_t seq, const struct store_tag *tags,
-                     size_t count, struct error *err)
+static int tags_compare(struct store *s, enum kind kind, int64_t seq, const struct store_tag *tags,
+                        size_t count, struct error *err)
 {
     sqlite3_stmt *st;
     size_t i = 0;
@@ -59,24 +61,29 @@ static int tags_same(struct store *s, enum kind kind, int64_t seq, const struct 
 
     if (result < 0)
         return result;
-    while ((result = statement_step(&s->c, st, err)) == 1 && same) {
+    while (same && (result = statement_step(&s->c, st, err)) == 1) {
         same = i < count && strcmp(column_text(st, 0), tags[i].key) == 0 &&
                strcmp(column_text(st, 1), tags[i].value) == 0;
         i++;
     }
-    if (result == 1)
-        sqlite3_reset(st);
-    return result < 0 ? result : same && i == count;
+    if (result < 0)
+        return result;
+    sqlite3_reset(st);
+    if (same && i == count)
+        return TAGS_SAME;
+    return i == 0 ? TAGS_NONE : TAGS_OTHER;
 }
 
 int store_tags_set(struct store *s, enum kind kind, int64_t seq, const struct store_tag *tags,
                    size_t count, struct error *err)
 {
-    int result = tags_same(s, kind, seq, tags, count, err);
+    int stored = tags_compare(s, kind, seq, tags, count, err);
+    int result = 0;
 
-    if (result != 0)
-        return result < 0 ? result : 0;
-    result = tags_delete(s, kind, seq, err);
+    if (stored < 0 || stored == TAGS_SAME)
+        return stored < 0 ? stored : 0;
+    if (stored == TAGS_OTHER)
+        result = tags_delete(s, kind, seq, err);
     for (size_t i = 0; i < count && result == 0; i++)
         result = tag_insert(s, kind, seq, &tags[i], err);
     return result;
