@@ -28,7 +28,7 @@ struct options {
     size_t memory;
 };
 
-static struct options options = {.synchronous = "NORMAL", .threads = 2, .memory = 32768};
+static struct options options = {.synchronous = "NORMAL", .threads = 2, .memory = 12288};
 
 static void die(const char *what, const char *why)
 {
@@ -305,11 +305,14 @@ int main(int argc, char **argv)
         writer = database_open("INSERT INTO instances(id, document) VALUES(?1, ?2)",
             SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    // MHD accepts a pool of one only as "no pool".
-    struct MHD_Daemon *daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, handle, NULL,
+    // As api/http_server.c sets ours. MHD accepts a pool of one only as "no pool".
+    struct MHD_Daemon *daemon = MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC, 0, NULL, NULL, handle, NULL,
         MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, options.memory,
-        MHD_OPTION_CONNECTION_LIMIT, 1000u,
+        MHD_OPTION_CONNECTION_LIMIT, 19000u,
+        MHD_OPTION_CONNECTION_TIMEOUT, 30u,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1,
         options.threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, options.threads, MHD_OPTION_END);
     if (daemon == NULL)
         die("libmicrohttpd", "did not start");

@@ -66,7 +66,14 @@ class Server:
         self._rest = b""
         pipe = self.process.stderr.fileno()
         while self.address is None:
-            ready, _, _ = select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))
+            # With a log level above info nothing is said of the address, but the lock file has it.
+            quiet = "--log-level" in self.command
+            if quiet:
+                self.address = self._address_of_lock_file()
+            left = max(0.0, deadline - time.monotonic())
+            ready, _, _ = select.select([pipe], [], [], min(left, 0.001) if quiet else left)
+            if not ready and (quiet and left):
+                continue
             if not ready:
                 self.kill()
                 raise StartFailed(None, f"not listening after {START_TIMEOUT} s: {self.lines}")
@@ -74,6 +81,13 @@ class Server:
             if not chunk:
                 raise StartFailed(self.process.wait(), "\n".join(self.lines + [self._rest.decode()]))
             self._feed(chunk)
+
+    def _address_of_lock_file(self):
+        try:
+            pid, _, address = Path(self.db + ".lock").read_text().strip().partition(" ")
+        except FileNotFoundError:
+            return None
+        return address if pid == str(self.pid) and address.startswith("http") else None
 
     def _feed(self, chunk):
         *whole, self._rest = (self._rest + chunk).split(b"\n")
