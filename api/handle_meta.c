@@ -43,6 +43,6 @@ int handle_openapi(struct request *r, struct error *err)
 {
     (void)err;
     r->reply.fixed = openapi_json;
-    r->reply.fixed_length = (size_t)(openapi_json_end - openapi_json);
+    r->reply.fixed_length = openapi_json_length;
     return 0;
 }

@@ -1,8 +1,10 @@
-// api/openapi.json as it was when the program was built: bytes openapi_json up to openapi_json_end.
+// api/openapi.json as it was when the program was built.
 #ifndef API_OPENAPI_JSON_H
 #define API_OPENAPI_JSON_H
 
-extern const char openapi_json[];
-extern const char openapi_json_end[];
+#include <stdint.h>
+
+extern const char openapi_json[]; // a NUL follows
+extern const uint64_t openapi_json_length;
 
 #endif

@@ -1,5 +1,5 @@
-// The records of the cloud: plain visible structs. Strings and arrays live in the arena they were loaded
-// into or built in; nothing here is freed one by one.
+// The records of the cloud: plain visible structs. Strings and arrays live in the arena they were
+// loaded into or built in; nothing here is freed one by one.
 #ifndef SIM_RECORDS_H
 #define SIM_RECORDS_H
 
@@ -15,13 +15,13 @@ struct unpacker; // sim/pack.h
 // What every resource has; the first member of each record.
 struct resource {
     enum kind kind;
-    int64_t seq;              // 0: not stored yet
+    int64_t seq; // 0: not stored yet
     const char *id;
     int64_t project;          // 0: belongs to none
     const char *project_name; // NULL: belongs to none
     const char *name;
-    int state; // of the kind's own enum
-    int stored_state; // as its row has it, -1 while it has none; the funnel's
+    int state;               // of the kind's own enum
+    int stored_state;        // as its row has it, -1 while it has none; the funnel's
     const char *reason_code; // NULL: none
     const char *reason_message;
     struct store_tag *tags; // sorted by key
@@ -154,12 +154,19 @@ struct address {
     const char *load_balancer_id; // NULL: free
 };
 
-enum route_state { ROUTE_PENDING, ROUTE_ACTIVE, ROUTE_BLACKHOLE, ROUTE_DELETING, ROUTE_DELETED, ROUTE_STATES };
+enum route_state {
+    ROUTE_PENDING,
+    ROUTE_ACTIVE,
+    ROUTE_BLACKHOLE,
+    ROUTE_DELETING,
+    ROUTE_DELETED,
+    ROUTE_STATES
+};
 
 struct route {
     struct resource r;
     const char *network;
-    const char *destination_cidr; // canonical
+    const char *destination_cidr;     // canonical
     const char *next_hop_instance_id; // or NULL
     const char *next_hop_address;     // or NULL; exactly one of the two
 };
@@ -190,8 +197,8 @@ struct project { // id is made, name unique
 // What the funnel needs to know of a kind. One constant per kind, in the file of that kind.
 struct kind_ops {
     enum kind kind;
-    size_t size;            // of the record struct
-    const char *id_prefix;  // NULL: the id is the name
+    size_t size;                    // of the record struct
+    const char *id_prefix;          // NULL: the id is the name
     const char *const *state_names; // NULL: it has no states
     // Kind-specific fields only; the common ones are packed by the funnel (sim/pack.h).
     void (*pack)(const struct resource *r, struct buffer *out);
