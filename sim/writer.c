@@ -495,5 +495,6 @@ void *writer_main(void *argument)
         int rc = first != NULL ? run_all(cloud, first) : run_batch(cloud, NULL);
         not_before = rc < 0 ? clock_monotonic() + RETRY_AFTER : 0;
         arena_clear(&cloud->arena);
+        store_tidy(cloud->store); // when everybody has been answered
     }
 }
