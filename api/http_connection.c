@@ -24,6 +24,8 @@ struct exchange {
     enum phase phase;
     uint64_t expected; // Content-Length; 0: none or unknown
     uint64_t received;
+    bool expects;       // an Expect header: the client waits before it sends the body
+    bool busy;          // counted in server->busy
     struct error error; // of the head; told when the body has been read
     char uri[];         // as it was sent
 };
@@ -87,6 +89,8 @@ static enum MHD_Result take_header(void *closure, enum MHD_ValueKind kind, const
         }
     if (name_length == 14 && strncasecmp(name, "Content-Length", 14) == 0 && value)
         x->expected = strtoull(value, NULL, 10);
+    else if (name_length == 6 && strncasecmp(name, "Expect", 6) == 0)
+        x->expects = true;
     return MHD_YES;
 }
 
@@ -240,9 +244,11 @@ static enum MHD_Result finish(struct exchange *x)
 {
     struct error error = {0};
 
+    atomic_fetch_add(&x->server->busy, 1);
+    x->busy = true;
     if (x->error.code != ERROR_NONE)
         return refuse(x, &x->error);
-    if (atomic_load_explicit(&x->server->stopping, memory_order_relaxed)) {
+    if (atomic_load(&x->server->stopping)) {
         error_set(&error, ERROR_UNAVAILABLE, NULL, "the server is shutting down");
         return refuse(x, &error);
     }
@@ -261,7 +267,8 @@ static int too_large(struct exchange *x)
 }
 
 // A body far beyond the limit is refused and the connection closed; one that is a little longer is
-// read to its end, since a client that is still sending would see a broken connection instead.
+// read to its end, since a client that is still sending would see a broken connection instead. One
+// that waits to be told to send is told at once.
 static bool hopeless(const struct exchange *x, uint64_t length)
 {
     return length / 4 > x->server->api.body_limit + ((size_t)1 << 20);
@@ -276,7 +283,7 @@ static enum MHD_Result begin(struct exchange *x, const char *method)
     request_begin(&x->request, method, &x->error);
     if (x->expected > x->server->api.body_limit)
         too_large(x);
-    if (x->error.code == ERROR_TOO_LARGE && hopeless(x, x->expected)) {
+    if (x->error.code == ERROR_TOO_LARGE && (x->expects || hopeless(x, x->expected))) {
         x->request.reply.close = true;
         return refuse(x, &x->error);
     }
@@ -323,6 +330,7 @@ void http_completed(void *closure, struct MHD_Connection *connection, void **sta
 {
     struct http_server *server = closure;
     struct exchange *x = *state;
+    bool busy;
 
     (void)connection, (void)code;
     if (!x)
@@ -330,9 +338,10 @@ void http_completed(void *closure, struct MHD_Connection *connection, void **sta
     *state = NULL;
     stream_close(x->request.stream);
     request_fini(&x->request);
+    busy = x->busy;
     free(x);
     metrics_end(server->api.metrics);
-    if (atomic_load_explicit(&server->stopping, memory_order_relaxed)) {
+    if (busy && atomic_fetch_sub(&server->busy, 1) == 1 && atomic_load(&server->stopping)) {
         pthread_mutex_lock(&server->lock);
         pthread_cond_signal(&server->idle);
         pthread_mutex_unlock(&server->lock);

@@ -20,9 +20,10 @@ struct http_server {
     char **hosts; // NULL ends
     char address[128];
     atomic_ullong requests; // numbers of request ids
+    atomic_long busy;       // requests that were read whole and are not done with
     atomic_bool stopping;
     pthread_mutex_t lock;
-    pthread_cond_t idle; // nothing is in flight any more
+    pthread_cond_t idle; // nobody is busy any more
 };
 
 // Where the listening socket is bound, and the name it was bound by (as in a Host header).

@@ -203,14 +203,14 @@ const char *http_server_address(const struct http_server *server)
 }
 
 // Suspended connections wait for changes, which the writer is still applying: they all come to an
-// end. A client that does not read its answer is left behind.
+// end. A client that does not read its answer is left behind, as is one that is still sending.
 static void wait_until_idle(struct http_server *server)
 {
     int64_t until = clock_monotonic() + STOP_WAIT_NS;
     struct timespec deadline = {.tv_sec = until / NS_PER_S, .tv_nsec = until % NS_PER_S};
 
     pthread_mutex_lock(&server->lock);
-    while (metrics_in_flight(server->api.metrics) > 0 &&
+    while (atomic_load(&server->busy) > 0 &&
            pthread_cond_timedwait(&server->idle, &server->lock, &deadline) == 0)
         ;
     pthread_mutex_unlock(&server->lock);

@@ -19,7 +19,9 @@ static int complain(const struct error *err)
 {
     fprintf(stderr, "mockcloud serve: %s%s%s\n", err->field, err->field[0] ? ": " : "",
             err->message);
-    return err->code == ERROR_INVALID && err->field[0] == '-' ? EXIT_WRONG_USE : EXIT_FAILED;
+    if (err->code == ERROR_UNKNOWN_FIELD || (err->code == ERROR_INVALID && err->field[0] == '-'))
+        return EXIT_WRONG_USE;
+    return EXIT_FAILED;
 }
 
 // --- signals

@@ -234,7 +234,8 @@ static int take_flag(json_t *flags, const char **config, int argc, char **argv, 
     const struct field *f;
 
     if (strncmp(argument, "--", 2) != 0)
-        return error_set(err, ERROR_INVALID, argument, "is no flag; see mockcloud serve --help");
+        return error_set(err, ERROR_UNKNOWN_FIELD, argument,
+                         "is no flag; see mockcloud serve --help");
     key_of(argument + 2, length - 2, key);
     flag_of(key, flag);
     f = field_of(key);
