@@ -59,7 +59,8 @@ static struct database database_open(const char *sql, int flags)
     struct database d = {0};
     if (sqlite3_open_v2(options.db, &d.handle, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
         die(options.db, sqlite3_errmsg(d.handle));
-    execute(d.handle, "PRAGMA journal_mode=WAL");
+    if (flags & SQLITE_OPEN_CREATE)
+        execute(d.handle, "PRAGMA journal_mode=WAL");
     char pragma[64];
     snprintf(pragma, sizeof pragma, "PRAGMA synchronous=%s", options.synchronous);
     execute(d.handle, pragma);

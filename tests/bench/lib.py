@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import re
 import shutil
 import statistics
@@ -87,18 +88,21 @@ class Bench:
 
     # -- load -------------------------------------------------------------------------------------
     def duel(self, one, other, connections, threads=2):
-        """Interleaved rounds of wrk against two (url, options); medians of each: {rps, p99_ms, mb_s}."""
+        """Interleaved rounds of wrk against two (pid, url, options); medians of each: {rps, p99_ms, mb_s, cpu_us}."""
         results = ([], [])
         for _ in range(self.rounds):
-            for side, (url, options) in enumerate((one, other)):
-                results[side].append(wrk(url, options, connections, threads, self.seconds))
+            for side, (pid, url, options) in enumerate((one, other)):
+                before = cpu_seconds(pid)
+                result = wrk(url, options, connections, threads, self.seconds)
+                result["cpu_us"] = (cpu_seconds(pid) - before) * 1e6 / result["requests"]
+                results[side].append(result)
         return tuple(
             {key: statistics.median(r[key] for r in rounds) for key in rounds[0]} for rounds in results)
 
 
 class Bare:
     def __init__(self, process, address):
-        self.process, self.address = process, address
+        self.process, self.address, self.pid = process, address, process.pid
 
     def stop(self):
         self.process.kill()
@@ -148,10 +152,17 @@ def wrk(url, options, connections, threads, seconds):
     number, unit = re.search(r"99%\s+([\d.]+)(us|ms|s|m)\b", text).groups()
     size, size_unit = re.search(r"Transfer/sec:\s+([\d.]+)([KMG]?B)", text).groups()
     return {
+        "requests": int(re.search(r"(\d+) requests in", text).group(1)),
         "rps": float(re.search(r"Requests/sec:\s+([\d.]+)", text).group(1)),
         "p99_ms": float(number) * _UNITS[unit],
         "mb_s": float(size) * _BYTES[size_unit],
     }
+
+
+def cpu_seconds(pid):
+    """User and system time that the process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def lua(bench, method, paths, body=None, spread=False):
