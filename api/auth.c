@@ -3,8 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
-// --- host and origin
-// ------------------------------------------------------------------------------
+// --- host and origin ---
 
 static bool port_valid(const char *port)
 {
@@ -72,8 +71,7 @@ int auth_check_origin(const struct request *r, struct error *err)
     return 0;
 }
 
-// --- caller
-// ---------------------------------------------------------------------------------------
+// --- caller ---
 
 static int check_token(struct request *r, struct error *err)
 {

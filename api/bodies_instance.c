@@ -11,8 +11,7 @@
 static const struct field no_fields[] = {{0}};
 const struct schema body_none = {.name = "", .fields = no_fields};
 
-// --- addresses and families
-// -----------------------------------------------------------------------
+// --- addresses and families ---
 
 int parse_family(struct json_in *in, const struct field *f, const json_t *value, char *object)
 {
@@ -145,8 +144,7 @@ static const struct schema address_schema = {.name = "InstanceAddress",
 static const struct field address_item = {
     .name = "", .type = FIELD_OBJECT, .schema = &address_schema};
 
-// --- instances
-// ------------------------------------------------------------------------------------
+// --- instances ---
 
 static int check_instance_create(struct json_in *in, void *object)
 {

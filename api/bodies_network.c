@@ -5,8 +5,7 @@
 
 #include <string.h>
 
-// --- listeners
-// ------------------------------------------------------------------------------------
+// --- listeners ---
 
 #define AT(member) offsetof(struct listener, member)
 
@@ -59,8 +58,7 @@ static const struct field listener_item = {
 
 #undef AT
 
-// --- load balancers
-// -------------------------------------------------------------------------------
+// --- load balancers ---
 
 #define AT(member) offsetof(struct load_balancer_spec, member)
 
@@ -155,8 +153,7 @@ const struct schema body_load_balancer_update = {
 
 #undef AT
 
-// --- target pools
-// ---------------------------------------------------------------------------------
+// --- target pools ---
 
 static int check_target_ref(struct json_in *in, void *object)
 {
@@ -258,8 +255,7 @@ const struct schema body_targets_add = {.name = "TargetsAdd", .fields = targets_
 
 #undef AT
 
-// --- reserved addresses
-// ---------------------------------------------------------------------------
+// --- reserved addresses ---
 
 #define AT(member) offsetof(struct address_spec_reserved, member)
 
@@ -311,8 +307,7 @@ const struct schema body_address_update = {
 
 #undef AT
 
-// --- routes
-// ---------------------------------------------------------------------------------------
+// --- routes ---
 
 #define AT(member) offsetof(struct route_spec, member)
 

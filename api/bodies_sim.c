@@ -53,8 +53,7 @@ static const struct field token_fields[] = {
     {0}};
 const struct schema body_token_create = {.name = "TokenCreate", .fields = token_fields};
 
-// --- latencies
-// ------------------------------------------------------------------------------------
+// --- latencies ---
 
 static const char *const distribution_choices[] = {[DISTRIBUTION_FIXED] = "fixed",
                                                    [DISTRIBUTION_UNIFORM] = "uniform",
@@ -152,8 +151,7 @@ const struct schema body_latency_put = {.name = "LatencyPut",
                                         .size = sizeof(struct latency_body),
                                         .convert = convert_latency};
 
-// --- clock
-// ----------------------------------------------------------------------------------------
+// --- clock ---
 
 static int check_clock_update(struct json_in *in, void *object)
 {

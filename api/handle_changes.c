@@ -10,8 +10,7 @@
 
 #define NO_REVISION (-1) // an If-Match that no resource fits
 
-// --- headers
-// --------------------------------------------------------------------------------------
+// --- headers ---
 
 static int parse_if_match(const char *text, int64_t *out, struct error *err)
 {
@@ -72,8 +71,7 @@ static int take_headers(struct request *r, struct change *c, struct error *err)
     return check_key(h->idempotency_key, err);
 }
 
-// --- requests
-// -------------------------------------------------------------------------------------
+// --- requests ---
 
 // An operation without a body takes none, or an empty object.
 static int parse_body(struct request *r, struct arena *arena, void *object, struct error *err)
@@ -178,8 +176,7 @@ int handle_create_token(struct request *r, struct error *err)
     return secret_make(r->change->request.token.token, sizeof(r->change->request.token.token), err);
 }
 
-// --- clock
-// ----------------------------------------------------------------------------------------
+// --- clock ---
 
 static int submit_clock(struct request *r, const struct clock_change *what, struct error *err)
 {
@@ -215,8 +212,7 @@ int handle_clock_resume(struct request *r, struct error *err)
     return without_body(r, CLOCK_RESUME, err);
 }
 
-// --- replies
-// --------------------------------------------------------------------------------------
+// --- replies ---
 
 static bool answers_list(const struct change *c)
 {

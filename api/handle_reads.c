@@ -18,8 +18,7 @@ static int64_t project_of(const struct request *r)
     return r->endpoint->kind <= KIND_ROUTE ? r->project : 0;
 }
 
-// --- one
-// ------------------------------------------------------------------------------------------
+// --- one ---
 
 // Whether an If-None-Match list names the revision; weak comparison (RFC 9110 13.1.2).
 static bool none_match(const char *list, int64_t revision)
@@ -108,8 +107,7 @@ int handle_own_project(struct request *r, struct error *err)
     return answer_project(r, r->project_name, err);
 }
 
-// --- many
-// -----------------------------------------------------------------------------------------
+// --- many ---
 
 static const char *const *state_names(enum kind kind)
 {

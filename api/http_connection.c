@@ -30,8 +30,7 @@ struct exchange {
     char uri[];         // as it was sent
 };
 
-// --- the head
-// -------------------------------------------------------------------------------------
+// --- the head ---
 
 // Called with the request line, before anything is decoded: our request begins here.
 void *http_uri(void *closure, const char *uri, struct MHD_Connection *connection)
@@ -94,8 +93,7 @@ static enum MHD_Result take_header(void *closure, enum MHD_ValueKind kind, const
     return MHD_YES;
 }
 
-// --- replies
-// --------------------------------------------------------------------------------------
+// --- replies ---
 
 static void put_allow(struct MHD_Response *response, unsigned allowed)
 {
@@ -204,8 +202,7 @@ static enum MHD_Result refuse(struct exchange *x, const struct error *error)
     return answer(x);
 }
 
-// --- changes
-// --------------------------------------------------------------------------------------
+// --- changes ---
 
 // On the writer thread.
 static void change_done(struct change *c)
@@ -237,8 +234,7 @@ void http_stream_wake(void *context)
     MHD_resume_connection(((struct exchange *)context)->connection);
 }
 
-// --- the exchange
-// ---------------------------------------------------------------------------------
+// --- the exchange ---
 
 static enum MHD_Result finish(struct exchange *x)
 {

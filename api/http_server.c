@@ -16,8 +16,7 @@
 #define FDS_FOR_OTHERS 128U // database, logs, epoll
 #define STOP_WAIT_NS (5 * NS_PER_S)
 
-// --- parts
-// ----------------------------------------------------------------------------------------
+// --- parts ---
 
 // As many files as we may have; returns how many connections that is.
 static unsigned raise_file_limit(void)
@@ -109,8 +108,7 @@ static int start_daemon(struct http_server *server, unsigned threads, int fd, st
     return 0;
 }
 
-// --- life
-// -----------------------------------------------------------------------------------------
+// --- life ---
 
 static void init_locks(struct http_server *server)
 {

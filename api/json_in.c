@@ -14,8 +14,7 @@
 
 static int read_value(struct json_in *in, const struct field *f, const json_t *value, char *object);
 
-// --- the path
-// -------------------------------------------------------------------------------------
+// --- the path ---
 
 static void path_put(struct json_in *in, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -71,8 +70,7 @@ int json_in_repeat(struct json_in *in, const char *field, const struct error *ot
     return json_in_fail(in, field, "%s", other->message);
 }
 
-// --- names
-// ----------------------------------------------------------------------------------------
+// --- names ---
 
 static bool lower_alnum(char c)
 {
@@ -112,8 +110,7 @@ static size_t characters(const char *text)
     return count;
 }
 
-// --- values
-// ---------------------------------------------------------------------------------------
+// --- values ---
 
 const char *json_in_string(struct json_in *in, const json_t *value)
 {
@@ -330,8 +327,7 @@ int json_in_item(struct json_in *in, const struct field *item, const json_t *lis
     return result;
 }
 
-// --- objects
-// --------------------------------------------------------------------------------------
+// --- objects ---
 
 static void set_fallback(const struct field *f, char *out)
 {
@@ -436,8 +432,7 @@ int json_in_value(const struct schema *schema, const json_t *value, const char *
     return json_in_object(&in, schema, value, object);
 }
 
-// --- documents
-// ------------------------------------------------------------------------------------
+// --- documents ---
 
 // jansson has a limit of its own (2,048), far above ours.
 static bool too_deep(const char *text, size_t length)

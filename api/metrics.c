@@ -82,8 +82,7 @@ void metrics_observe(struct metrics *m, const struct endpoint *endpoint, int sta
     add(&o->total_ns, (uint64_t)ns);
 }
 
-// --- text
-// -----------------------------------------------------------------------------------------
+// --- text ---
 
 static const char *operation_name(size_t index)
 {

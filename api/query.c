@@ -14,8 +14,7 @@ static const char *const parameter_names[QUERY_INDEX_COUNT] = {
 
 static const char *const lifecycles[] = {"on-demand", "spot", NULL};
 
-// --- percent encoding
-// -----------------------------------------------------------------------------
+// --- percent encoding ---
 
 static int hex_digit(char c)
 {
@@ -57,8 +56,7 @@ char *percent_decode(struct arena *arena, struct span text, bool plus)
     return out;
 }
 
-// --- single values
-// --------------------------------------------------------------------------------
+// --- single values ---
 
 static int parse_number(const char *name, const char *text, int64_t minimum, int64_t maximum,
                         int64_t *out, struct error *err)
@@ -102,8 +100,7 @@ int states_parse(const char *text, const char *const *names, uint32_t *out, stru
     return 0;
 }
 
-// --- page tokens
-// ----------------------------------------------------------------------------------
+// --- page tokens ---
 
 // Both numbers in hexadecimal. The fingerprint keeps a token with the list that gave it.
 void page_token_make(char out[PAGE_TOKEN_MAX], uint64_t fingerprint, int64_t after)
@@ -154,8 +151,7 @@ static uint64_t fingerprint_of(const struct endpoint *endpoint, const struct que
     return hash;
 }
 
-// --- the whole
-// ------------------------------------------------------------------------------------
+// --- the whole ---
 
 static int add_tag(struct query *q, const char *name, const char *value, struct error *err)
 {

@@ -38,8 +38,7 @@ struct streams {
     bool stopping;
 };
 
-// --- the parked
-// -----------------------------------------------------------------------------------
+// --- the parked ---
 
 static void unpark(struct stream *s)
 {
@@ -111,8 +110,7 @@ static bool park(struct stream *s)
     return parked;
 }
 
-// --- all of them
-// ----------------------------------------------------------------------------------
+// --- all of them ---
 
 int streams_new(struct cloud *cloud, int64_t keepalive_ns, const struct stream_sleeper *sleeper,
                 struct streams **out, struct error *err)
@@ -174,8 +172,7 @@ size_t streams_count(struct streams *all)
     return count;
 }
 
-// --- one of them
-// ----------------------------------------------------------------------------------
+// --- one of them ---
 
 struct filling {
     struct stream *stream;

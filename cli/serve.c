@@ -24,8 +24,7 @@ static int complain(const struct error *err)
     return EXIT_FAILED;
 }
 
-// --- signals
-// --------------------------------------------------------------------------------------
+// --- signals ---
 
 static void block_signals(sigset_t *out)
 {
@@ -49,8 +48,7 @@ static void wait_for_signal(const sigset_t *signals)
     pthread_sigmask(SIG_UNBLOCK, signals, NULL);
 }
 
-// --- the cloud
-// ------------------------------------------------------------------------------------
+// --- the cloud ---
 
 static struct cloud_config cloud_config_of(const struct serve_options *o)
 {
@@ -68,18 +66,21 @@ static struct cloud_config cloud_config_of(const struct serve_options *o)
     return config;
 }
 
-static bool in_memory(const struct serve_options *o)
+static int begin(const struct serve_options *o, struct cloud *cloud, const json_t *seed,
+                 struct error *err)
 {
-    return strcmp(o->db, ":memory:") == 0;
+    int result = o->catalogue ? seed_catalogue(cloud, o->catalogue, o->config, true, err) : 0;
+
+    return result == 0 && seed ? seed_apply(cloud, seed, o->seed_file, err) : result;
 }
 
-// A seed file is applied to a database of its own, which then takes its place: a seed that fails,
-// or a kill meanwhile, leaves nothing behind.
-static int make_seeded(const struct serve_options *o, struct cloud_config config,
-                       const json_t *seed, struct arena *arena, struct error *err)
+// What a new database begins with is put into one of another name, which then takes its place: what
+// fails, or is killed meanwhile, leaves nothing behind.
+static int make_database(const struct serve_options *o, struct cloud_config config,
+                         const json_t *seed, struct arena *arena, struct error *err)
 {
     struct cloud *cloud = NULL;
-    const char *path = arena_printf(arena, "%s.seeding", o->db);
+    const char *path = arena_printf(arena, "%s.new", o->db);
     int result;
 
     unlink(path);
@@ -87,49 +88,58 @@ static int make_seeded(const struct serve_options *o, struct cloud_config config
     config.store.path = path;
     result = cloud_open(&config, &cloud, err);
     if (result == 0)
-        result = seed_apply(cloud, seed, o->seed_file, err);
+        result = begin(o, cloud, seed, err);
     cloud_close(cloud);
     unlink(arena_printf(arena, "%s.lock", path));
     if (result == 0 && rename(path, o->db) < 0)
-        result = error_set(err, ERROR_INTERNAL, o->db, "%s", strerror(errno));
+        result = error_set(err, ERROR_INTERNAL, NULL, "%s: %s", o->db, strerror(errno));
     if (result < 0)
         unlink(path);
     return result;
 }
 
+static int open_new(const struct serve_options *o, const struct cloud_config *config,
+                    struct arena *arena, struct cloud **out, struct error *err)
+{
+    bool in_memory = strcmp(o->db, ":memory:") == 0;
+    json_t *seed = NULL;
+    int result = o->seed_file ? json_file_load(o->seed_file, &seed, err) : 0;
+
+    if (result == 0 && !in_memory && (seed || o->catalogue))
+        result = make_database(o, *config, seed, arena, err);
+    if (result == 0)
+        result = cloud_open(config, out, err);
+    if (result == 0 && in_memory)
+        result = begin(o, *out, seed, err);
+    json_decref(seed);
+    return result;
+}
+
+static int open_old(const struct serve_options *o, const struct cloud_config *config,
+                    struct cloud **out, struct error *err)
+{
+    int result = cloud_open(config, out, err);
+
+    if (result == 0 && o->seed_file)
+        log_line(LOG_INFO, "the database is not new: the seed file is not applied", "file",
+                 o->seed_file, NULL);
+    if (result == 0 && o->catalogue)
+        result = seed_catalogue(*out, o->catalogue, o->config, false, err);
+    return result;
+}
+
+// *out is to be closed by the caller, whatever the result.
 static int open_cloud(const struct serve_options *o, struct arena *arena, struct cloud **out,
                       struct error *err)
 {
-    bool fresh = in_memory(o) || access(o->db, F_OK) < 0;
     struct cloud_config config = cloud_config_of(o);
-    struct cloud *cloud = NULL;
-    json_t *seed = NULL;
-    int result = 0;
 
-    if (o->seed_file && fresh)
-        result = json_file_load(o->seed_file, &seed, err);
-    if (result == 0 && seed && !in_memory(o))
-        result = make_seeded(o, config, seed, arena, err);
-    if (result == 0)
-        result = cloud_open(&config, &cloud, err);
-    if (result == 0 && seed && in_memory(o))
-        result = seed_apply(cloud, seed, o->seed_file, err);
-    if (result == 0 && o->catalogue)
-        result = seed_catalogue(cloud, o->catalogue, o->config, fresh && !seed, err);
-    json_decref(seed);
-    if (result < 0) {
-        cloud_close(cloud);
-        return result;
-    }
-    if (o->seed_file && !fresh)
-        log_line(LOG_INFO, "the database is not new: the seed file is not applied", "file",
-                 o->seed_file, NULL);
-    *out = cloud;
-    return 0;
+    if (strcmp(o->db, ":memory:") == 0 || access(o->db, F_OK) < 0)
+        return open_new(o, &config, arena, out, err);
+    return open_old(o, &config, out, err);
 }
 
-// --- the server
-// -----------------------------------------------------------------------------------
+// --- the server ---
 
 static int run(const struct serve_options *o, struct cloud *cloud, const char *token,
                const sigset_t *signals, struct error *err)

@@ -20,8 +20,7 @@ static const char *const level_choices[] = {[LOG_DEBUG] = "debug",
 static const char *const durability_choices[] = {
     [DURABILITY_PROCESS] = "process", [DURABILITY_POWER] = "power", [DURABILITY_POWER + 1] = NULL};
 
-// --- the table
-// ------------------------------------------------------------------------------------
+// --- the table ---
 
 static int parse_keepalive(struct json_in *in, const struct field *f, const json_t *value,
                            char *object)
@@ -172,8 +171,7 @@ static const struct field *field_of(const char *name)
     return f->name ? f : NULL;
 }
 
-// --- flags
-// ----------------------------------------------------------------------------------------
+// --- flags ---
 
 // "--events-kept" to "events_kept".
 static void key_of(const char *flag, size_t length, char out[32])
@@ -265,8 +263,7 @@ static int read_flags(int argc, char **argv, json_t *flags, const char **config,
     return 0;
 }
 
-// --- files
-// ----------------------------------------------------------------------------------------
+// --- files ---
 
 static int read_file(const char *path, struct buffer *out, struct error *err)
 {
@@ -296,8 +293,7 @@ int json_file_load(const char *path, json_t **out, struct error *err)
     return result;
 }
 
-// --- both
-// -----------------------------------------------------------------------------------------
+// --- both ---
 
 static int check_flags(const json_t *flags, struct arena *arena, struct error *err)
 {

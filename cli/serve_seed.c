@@ -73,8 +73,7 @@ static int apply(const struct seeding *s, struct change *c, const char *where, s
     return fail_at(s, where, &c->error, err);
 }
 
-// --- catalogue
-// ------------------------------------------------------------------------------------
+// --- catalogue ---
 
 static int put_named(struct seeding *s, const struct section *section, const char *name,
                      const json_t *body, const char *where, struct error *err)
@@ -122,6 +121,16 @@ static bool names(const json_t *list, const char *name)
     return false;
 }
 
+static bool exists(const struct seeding *s, enum kind kind, const char *name)
+{
+    struct buffer document = {0};
+    int64_t revision;
+    bool found = cloud_get(s->cloud, kind, 0, name, &document, &revision, NULL) == 0;
+
+    buffer_fini(&document);
+    return found;
+}
+
 // Removes the built-in ones that the list does not name.
 static int remove_others(struct seeding *s, const struct section *section, const json_t *list,
                          struct error *err)
@@ -137,7 +146,8 @@ static int remove_others(struct seeding *s, const struct section *section, const
 
     for (size_t i = 0; i < COUNT(built_in) && result == 0; i++) {
         struct change *c;
-        if (built_in[i].kind != section->kind || names(list, built_in[i].name))
+        if (built_in[i].kind != section->kind || names(list, built_in[i].name) ||
+            !exists(s, section->kind, built_in[i].name))
             continue;
         c = change_new(zone ? zone_delete : instance_type_delete,
                        zone ? "zones.delete" : "instance_types.delete");
@@ -209,8 +219,7 @@ int seed_catalogue(struct cloud *cloud, const json_t *document, const char *path
     return put_catalogue(&s, document, fresh, err);
 }
 
-// --- resources
-// ------------------------------------------------------------------------------------
+// --- resources ---
 
 static void resolve(const struct seeding *s, enum kind kind, const char **id)
 {

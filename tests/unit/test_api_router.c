@@ -119,8 +119,7 @@ static void methods_are_read_and_head_is_get(void **state)
     assert_false(method_parse("PROPFIND", &method, &head));
 }
 
-// --- the document
-// ---------------------------------------------------------------------------------
+// --- the document ---
 
 static json_t *document(void)
 {
