@@ -23,6 +23,8 @@ struct exchange {
     struct MHD_Connection *connection;
     enum phase phase;
     uint64_t expected; // Content-Length; 0: none or unknown
+    bool has_length;   // a Content-Length, and
+    bool has_coding;   // a Transfer-Encoding: both together are how requests are smuggled
     uint64_t received;
     bool expects;       // an Expect header: the client waits before it sends the body
     bool busy;          // counted in server->busy
@@ -86,8 +88,11 @@ static enum MHD_Result take_header(void *closure, enum MHD_ValueKind kind, const
             *fields[i].at = value ? value : "";
             return MHD_YES;
         }
-    if (name_length == 14 && strncasecmp(name, "Content-Length", 14) == 0 && value)
+    if (name_length == 14 && strncasecmp(name, "Content-Length", 14) == 0 && value) {
         x->expected = strtoull(value, NULL, 10);
+        x->has_length = true;
+    } else if (name_length == 17 && strncasecmp(name, "Transfer-Encoding", 17) == 0)
+        x->has_coding = true;
     else if (name_length == 6 && strncasecmp(name, "Expect", 6) == 0)
         x->expects = true;
     return MHD_YES;
@@ -276,6 +281,12 @@ static enum MHD_Result begin(struct exchange *x, const char *method)
 {
     MHD_get_connection_values_n(x->connection, MHD_HEADER_KIND, take_header, x);
     x->phase = PHASE_BODY;
+    if (x->has_length && x->has_coding) { // RFC 9112 6.3: where it ends is anybody's guess
+        error_set(&x->error, ERROR_MALFORMED, "Transfer-Encoding",
+                  "cannot be given together with Content-Length");
+        x->request.reply.close = true;
+        return refuse(x, &x->error);
+    }
     request_begin(&x->request, method, &x->error);
     if (x->expected > x->server->api.body_limit)
         too_large(x);

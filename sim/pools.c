@@ -12,12 +12,12 @@ static const struct {
     const char *fallback;
     enum ip_family family;
 } pool_specs[POOL_COUNT] = {
-    [POOL_INTERNAL_V4] = {"internal_ipv4", "10.0.0.0/12", IP_V4},
-    [POOL_INTERNAL_V6] = {"internal_ipv6", "fd00:10::/64", IP_V6},
-    [POOL_EXTERNAL_V4] = {"external_ipv4", "198.18.0.0/15", IP_V4},
-    [POOL_EXTERNAL_V6] = {"external_ipv6", "2001:db8:1::/64", IP_V6},
-    [POOL_LB_V4] = {"load_balancer_ipv4", "127.64.0.0/16", IP_V4},
-    [POOL_LB_V6] = {"load_balancer_ipv6", "2001:db8:2::/64", IP_V6},
+    [POOL_INTERNAL_V4] = {"internal_v4", "10.0.0.0/12", IP_V4},
+    [POOL_INTERNAL_V6] = {"internal_v6", "fd00:10::/64", IP_V6},
+    [POOL_EXTERNAL_V4] = {"external_v4", "198.18.0.0/15", IP_V4},
+    [POOL_EXTERNAL_V6] = {"external_v6", "2001:db8:1::/64", IP_V6},
+    [POOL_LB_V4] = {"load_balancer_v4", "127.64.0.0/16", IP_V4},
+    [POOL_LB_V6] = {"load_balancer_v6", "2001:db8:2::/64", IP_V6},
 };
 
 int pools_parse(struct cloud *cloud, const struct pool_config *config, struct error *err)

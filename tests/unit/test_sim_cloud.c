@@ -585,8 +585,8 @@ static void an_exhausted_pool_says_so_and_recovers(void **state)
     open_at(&s, ":memory:", &config);
     for (int i = 0; i < 6; i++)
         snprintf(id, sizeof(id), "%s", text(accepted(&s, new_instance(&s, NULL)), "id"));
-    refused(&s, new_instance(&s, NULL), ERROR_EXHAUSTED, "", "internal_ipv4 (10.9.0.0/29)");
-    refused(&s, new_instance(&s, NULL), ERROR_EXHAUSTED, "", "internal_ipv4");
+    refused(&s, new_instance(&s, NULL), ERROR_EXHAUSTED, "", "internal_v4 (10.9.0.0/29)");
+    refused(&s, new_instance(&s, NULL), ERROR_EXHAUSTED, "", "internal_v4");
     act(&s, instance_terminate, id);
     json_t *document = accepted(&s, new_instance(&s, NULL));
     assert_string_equal(text(json_array_get(json_object_get(document, "addresses"), 0), "address"),
@@ -600,8 +600,8 @@ static void bad_pools_are_refused_by_name(void **state)
         struct pool_config pools;
         const char *says;
     } bad[] = {
-        {{.internal_v4 = "10.0.0.0/33"}, "internal_ipv4"},
-        {{.internal_v4 = "fd00::/64"}, "internal_ipv4: fd00::/64 is not an ipv4 block"},
+        {{.internal_v4 = "10.0.0.0/33"}, "internal_v4"},
+        {{.internal_v4 = "fd00::/64"}, "internal_v4: fd00::/64 is not an ipv4 block"},
         {{.external_v4 = "10.0.0.0/24"}, "overlaps"},
         {{.load_balancer_v4 = "127.0.0.0/31"}, "four addresses"},
     };
