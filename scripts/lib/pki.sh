@@ -49,7 +49,8 @@ new_pki() {
   new_cert "$1" ca admin /O=system:masters/CN=mockcloud-admin clientAuth
   new_cert "$1" ca kube-controller-manager /CN=system:kube-controller-manager clientAuth
   new_cert "$1" ca kube-scheduler /CN=system:kube-scheduler clientAuth
-  new_cert "$1" ca mockcloud-ccm /CN=mockcloud-ccm clientAuth
+  # the service account that the CCM has in a cluster, so that the same rules give it its rights
+  new_cert "$1" ca mockcloud-ccm /CN=system:serviceaccount:kube-system:mockcloud-ccm clientAuth
   new_cert "$1" ca mockcloud-nodes /CN=mockcloud-nodes clientAuth
   new_key "$1/service-account.key"
   quiet_openssl ec -in "$1/service-account.key" -pubout -out "$1/service-account.pub"
