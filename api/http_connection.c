@@ -58,43 +58,60 @@ void *http_uri(void *closure, const char *uri, struct MHD_Connection *connection
     return x;
 }
 
+static const struct {
+    const char *name;
+    size_t length;
+    size_t offset; // in struct headers
+} fields[] = {
+#define FIELD(name, member)                                      \
+    {                                                            \
+        name, sizeof(name) - 1, offsetof(struct headers, member) \
+    }
+    FIELD("Host", host),
+    FIELD("Accept", accept),
+    FIELD("Origin", origin),
+    FIELD("If-Match", if_match),
+    FIELD("Content-Type", content_type),
+    FIELD("If-None-Match", if_none_match),
+    FIELD("Last-Event-ID", last_event_id),
+    FIELD("Authorization", authorization),
+    FIELD("Idempotency-Key", idempotency_key),
+    FIELD("X-Mockcloud-Project", project),
+#undef FIELD
+};
+
+static bool is(const char *name, size_t length, const char *other, size_t other_length)
+{
+    return length == other_length && strncasecmp(name, other, length) == 0;
+}
+
+static void take_framing(struct exchange *x, const char *name, size_t length, const char *value)
+{
+    if (is(name, length, "Content-Length", 14))
+        x->expected = strtoull(value, NULL, 10);
+    else if (is(name, length, "Expect", 6))
+        x->expects = true;
+}
+
 // Of a field that is sent twice the first counts.
 static enum MHD_Result take_header(void *closure, enum MHD_ValueKind kind, const char *name,
                                    size_t name_length, const char *value, size_t value_length)
 {
     struct exchange *x = closure;
-    struct headers *h = &x->request.headers;
-    const struct {
-        const char *name;
-        size_t length;
-        const char **at;
-    } fields[] = {
-        {"Host", 4, &h->host},
-        {"Accept", 6, &h->accept},
-        {"Origin", 6, &h->origin},
-        {"If-Match", 8, &h->if_match},
-        {"Content-Type", 12, &h->content_type},
-        {"If-None-Match", 13, &h->if_none_match},
-        {"Last-Event-ID", 13, &h->last_event_id},
-        {"Authorization", 13, &h->authorization},
-        {"Idempotency-Key", 15, &h->idempotency_key},
-        {"X-Mockcloud-Project", 19, &h->project},
-    };
 
     (void)kind, (void)value_length;
-    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
-        if (name_length == fields[i].length && !*fields[i].at &&
-            strncasecmp(name, fields[i].name, name_length) == 0) {
-            *fields[i].at = value ? value : "";
+    value = value ? value : "";
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        if (is(name, name_length, fields[i].name, fields[i].length)) {
+            char *at = (char *)&x->request.headers + fields[i].offset;
+            const char *known;
+            memcpy(&known, at, sizeof(known));
+            if (!known)
+                memcpy(at, &value, sizeof(value));
             return MHD_YES;
         }
-    if (name_length == 14 && strncasecmp(name, "Content-Length", 14) == 0 && value) {
-        x->expected = strtoull(value, NULL, 10);
-        x->has_length = true;
-    } else if (name_length == 17 && strncasecmp(name, "Transfer-Encoding", 17) == 0)
-        x->has_coding = true;
-    else if (name_length == 6 && strncasecmp(name, "Expect", 6) == 0)
-        x->expects = true;
+    }
+    take_framing(x, name, name_length, value);
     return MHD_YES;
 }
 
