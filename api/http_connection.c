@@ -87,10 +87,14 @@ static bool is(const char *name, size_t length, const char *other, size_t other_
 
 static void take_framing(struct exchange *x, const char *name, size_t length, const char *value)
 {
-    if (is(name, length, "Content-Length", 14))
+    if (is(name, length, "Content-Length", 14)) {
+        x->has_length = true;
         x->expected = strtoull(value, NULL, 10);
-    else if (is(name, length, "Expect", 6))
+    } else if (is(name, length, "Transfer-Encoding", 17)) {
+        x->has_coding = true;
+    } else if (is(name, length, "Expect", 6)) {
         x->expects = true;
+    }
 }
 
 // Of a field that is sent twice the first counts.
@@ -292,6 +296,13 @@ static bool hopeless(const struct exchange *x, uint64_t length)
     return length / 4 > x->server->api.body_limit + ((size_t)1 << 20);
 }
 
+// Answers at once and closes the connection.
+static enum MHD_Result hang_up(struct exchange *x)
+{
+    x->request.reply.close = true;
+    return refuse(x, &x->error);
+}
+
 // An answer at this point would close the connection, so even a refusal waits for the next call,
 // which comes when the body is there, or at once when there is none.
 static enum MHD_Result begin(struct exchange *x, const char *method)
@@ -301,16 +312,13 @@ static enum MHD_Result begin(struct exchange *x, const char *method)
     if (x->has_length && x->has_coding) { // RFC 9112 6.3: where it ends is anybody's guess
         error_set(&x->error, ERROR_MALFORMED, "Transfer-Encoding",
                   "cannot be given together with Content-Length");
-        x->request.reply.close = true;
-        return refuse(x, &x->error);
+        return hang_up(x);
     }
     request_begin(&x->request, method, &x->error);
     if (x->expected > x->server->api.body_limit)
         too_large(x);
-    if (x->error.code == ERROR_TOO_LARGE && (x->expects || hopeless(x, x->expected))) {
-        x->request.reply.close = true;
-        return refuse(x, &x->error);
-    }
+    if (x->error.code == ERROR_TOO_LARGE && (x->expects || hopeless(x, x->expected)))
+        return hang_up(x);
     return MHD_YES;
 }
 
