@@ -28,26 +28,26 @@ static bool wants_stream(const char *accept)
     return false;
 }
 
+#define LAST_EVENT_ID_MAX 20
+
 static int parse_last_event_id(const char *text, int64_t *out, struct error *err)
 {
     size_t digits = strspn(text, "0123456789");
 
     errno = 0;
     *out = strtoll(text, NULL, 10);
-    if (digits == 0 || text[digits] != '\0' || errno != 0)
+    if (digits == 0 || digits > LAST_EVENT_ID_MAX || text[digits] != '\0' || errno != 0)
         return error_set(err, ERROR_INVALID, "Last-Event-ID", "is not a revision");
     return 0;
 }
 
-static int start_stream(struct request *r, const struct query *q, struct event_query *events,
-                        struct error *err)
+static int start_stream(struct request *r, const struct query *q, int64_t last,
+                        struct event_query *events, struct error *err)
 {
-    const char *last = r->headers.last_event_id;
-
-    if (!(q->given & QUERY_SINCE))
+    if (last >= 0)
+        events->since = last;
+    else if (!(q->given & QUERY_SINCE))
         events->since = cloud_revision(r->api->cloud);
-    if (last && parse_last_event_id(last, &events->since, err) < 0)
-        return -ERROR_INVALID;
     r->reply.content_type = "text/event-stream";
     return stream_open(r->api->streams, events, r, &r->stream, err);
 }
@@ -92,13 +92,16 @@ int handle_events(struct request *r, struct error *err)
 {
     struct event_query events;
     struct query q;
+    int64_t last = -1;
     int result = query_parse(r->endpoint, r->query, &r->arena, &q, err);
 
+    if (result >= 0 && r->headers.last_event_id)
+        result = parse_last_event_id(r->headers.last_event_id, &last, err);
     if (result < 0)
         return result;
     events = (struct event_query){
         .since = q.since, .project = r->project, .kind = q.kind, .limit = q.limit};
     if (wants_stream(r->headers.accept) && !r->head)
-        return start_stream(r, &q, &events, err);
+        return start_stream(r, &q, last, &events, err);
     return answer_list(r, &events, err);
 }

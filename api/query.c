@@ -12,6 +12,8 @@ static const char *const parameter_names[QUERY_INDEX_COUNT] = {
 #undef X
 };
 
+#define VALUE_MAX 253
+
 static const char *const lifecycles[] = {"on-demand", "spot", NULL};
 
 // --- percent encoding ---
@@ -176,6 +178,8 @@ static int add_parameter(struct query *q, unsigned allowed, const char *name, co
             continue;
         if (q->values[i])
             return error_set(err, ERROR_INVALID, name, "is given twice");
+        if (strlen(value) > VALUE_MAX)
+            return error_set(err, ERROR_INVALID, name, "must have at most %d bytes", VALUE_MAX);
         q->values[i] = value;
         q->given |= 1U << i;
         return 0;

@@ -146,7 +146,7 @@ class Server:
 
     def log_entries(self):
         """The log so far; a line that is not JSON (a sanitizer's report, for one) fails."""
-        return [json.loads(line) for line in self.lines if line]
+        return [_entry(line) for line in self.lines if line]
 
     def memory_kib(self, field="RssAnon"):
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
@@ -164,3 +164,10 @@ def run_serve(*args, timeout=20, env=None, preexec=None):
         [binary(), "serve", *map(str, args)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
         timeout=timeout, env={**os.environ, **(env or {})}, preexec_fn=preexec,
     )
+
+
+def _entry(line):
+    try:
+        return json.loads(line)
+    except ValueError:
+        raise AssertionError(f"not a line of the log: {line[:2000]!r}") from None
