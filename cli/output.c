@@ -71,7 +71,8 @@ static void print_cell(struct output *out, const char *text, size_t length, size
     size_t used = width_of(text, length);
 
     fwrite(text, 1, length, out->file);
-    while (!last && used++ < width + 2)
+    width = (used > width ? used : width) + 2; // streamed cells may be wider
+    while (!last && used++ < width)
         fputc(' ', out->file);
     if (last)
         fputc('\n', out->file);
