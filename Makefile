@@ -226,8 +226,9 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(LIBRARY)
 .PHONY: bench
 bench: ## the benchmarks of docs/BENCHMARKS.md, both sides in one run
 	@scripts/deps build test bench go
-	@$(MAKE) all
+	@$(MAKE) all plugin
 	tests/bench/run
+	tests/bench/ccm --write
 
 # ---- looking at the code ------------------------------------------------------------------------
 
