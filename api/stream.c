@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -35,7 +36,7 @@ struct streams {
     pthread_cond_t changed; // the first stream, or the end
     struct stream *parked;
     size_t count;
-    bool stopping;
+    atomic_bool stopping;
 };
 
 // --- the parked ---
@@ -144,7 +145,7 @@ static int join_for(pthread_t thread, int64_t ns)
 void streams_stop(struct streams *all)
 {
     pthread_mutex_lock(&all->lock);
-    all->stopping = true;
+    atomic_store(&all->stopping, true);
     wake_due(all, INT64_MAX);
     pthread_cond_signal(&all->changed);
     pthread_mutex_unlock(&all->lock);
@@ -253,23 +254,15 @@ void stream_close(struct stream *s)
     free(s);
 }
 
-static bool stopping(struct streams *all)
-{
-    bool is;
-
-    pthread_mutex_lock(&all->lock);
-    is = all->stopping;
-    pthread_mutex_unlock(&all->lock);
-    return is;
-}
-
 // Makes `pending` non-empty. 1 done, 0 parked, -1 ended.
 static int refill(struct stream *s)
 {
     int64_t now = clock_monotonic();
 
     for (;;) {
-        if (stopping(s->all) || fill(s, NULL) < 0)
+        if (atomic_load(&s->all->stopping))
+            return -1;
+        if (cloud_revision(s->all->cloud) > s->query.since && fill(s, NULL) < 0)
             return -1;
         if (s->pending.length == 0 && now - s->spoke_ns >= s->all->comment_after_ns)
             buffer_append_string(&s->pending, ": still here\n\n");
