@@ -190,6 +190,7 @@ test-crash: ## kill -9 under a write load, KILLS times (20; 200 in test-full)
 
 .PHONY: test-scripts
 test-scripts: ## tests of the shell scripts
+	@$(MAKE) all plugin
 	@set -- tests/scripts/test_*.sh; test -e "$$1" || { echo 'no script test was found' >&2; exit 1; }; \
 	for test in "$$@"; do echo "-- $${test##*/}"; ./$$test || exit 1; done; echo "$$# script test files passed"
 
