@@ -36,7 +36,7 @@ static void die(const char *what, const char *why)
     exit(1);
 }
 
-// --- SQLite: one connection per thread, or the one writer behind a lock --------------------------------
+// --- SQLite: one connection per thread, or the one writer behind a lock ---
 
 struct database {
     sqlite3 *handle;
@@ -78,7 +78,7 @@ static struct database *database_of_thread(const char *sql)
     return &thread_database;
 }
 
-// --- the streaming encoder ------------------------------------------------------------------------------
+// --- the streaming encoder ---
 
 struct buffer {
     char *bytes;
@@ -199,7 +199,7 @@ static struct MHD_Response *answer_list(bool encode)
     return MHD_create_response_from_buffer(b.length, b.bytes, MHD_RESPMEM_MUST_FREE);
 }
 
-// --- the other answers ----------------------------------------------------------------------------------
+// --- the other answers ---
 
 static struct MHD_Response *answer_select(const char *url)
 {
