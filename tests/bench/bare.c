@@ -3,11 +3,14 @@
 //     bare get    --body FILE                  the same bytes from memory
 //     bare select --db FILE --sql SQL          one SELECT per request; ?1 is the last path segment
 //     bare insert --db FILE --synchronous S --body FILE
-//                                              one INSERT, so one commit, per POST; answers the bytes
-//     bare list   --db FILE                    a streaming encoder over a SELECT of all rows (see `rows`)
-//     bare join   --db FILE --sql SQL          column 0 of all rows joined to a list, nothing encoded
+//                                              one INSERT, so one commit, per POST; answers the
+//                                              bytes
+//     bare list   --db FILE                    a streaming encoder over a SELECT of all rows (see
+//     `rows`) bare join   --db FILE --sql SQL          column 0 of all rows joined to a list,
+//     nothing encoded
 //
-// common: --threads N, --memory BYTES per connection. Prints "listening PORT" and serves until killed.
+// common: --threads N, --memory BYTES per connection. Prints "listening PORT" and serves until
+// killed.
 #include <arpa/inet.h>
 #include <getopt.h>
 #include <microhttpd.h>
@@ -65,8 +68,10 @@ static struct database database_open(const char *sql, int flags)
     snprintf(pragma, sizeof pragma, "PRAGMA synchronous=%s", options.synchronous);
     execute(d.handle, pragma);
     if (flags & SQLITE_OPEN_CREATE)
-        execute(d.handle, "CREATE TABLE instances(id TEXT PRIMARY KEY, document BLOB) WITHOUT ROWID");
-    if (sqlite3_prepare_v3(d.handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &d.statement, NULL) != SQLITE_OK)
+        execute(d.handle,
+                "CREATE TABLE instances(id TEXT PRIMARY KEY, document BLOB) WITHOUT ROWID");
+    if (sqlite3_prepare_v3(d.handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &d.statement, NULL) !=
+        SQLITE_OK)
         die(sql, sqlite3_errmsg(d.handle));
     return d;
 }
@@ -119,8 +124,8 @@ static void append_string(struct buffer *b, const char *text)
     append_bytes(b, text, strlen(text));
 }
 
-// A column named "x" becomes the member "x"; "addresses" is "type family address|" repeated, "tags" "k=v|",
-// both as tests/bench/run writes them; revision is a number.
+// A column named "x" becomes the member "x"; "addresses" is "type family address|" repeated, "tags"
+// "k=v|", both as tests/bench/run writes them; revision is a number.
 static const char *append_field(struct buffer *b, const char *text, char end)
 {
     const char *stop = strchr(text, end);
@@ -184,7 +189,8 @@ static void append_row(struct buffer *b, sqlite3_stmt *s)
 static struct MHD_Response *answer_list(bool encode)
 {
     struct buffer b = {0};
-    struct database *d = database_of_thread(encode ? "SELECT * FROM rows ORDER BY revision" : options.sql);
+    struct database *d =
+        database_of_thread(encode ? "SELECT * FROM rows ORDER BY revision" : options.sql);
     append(&b, "{\"items\":[", 10);
     for (bool first = true; sqlite3_step(d->statement) == SQLITE_ROW; first = false) {
         if (!first)
@@ -192,7 +198,8 @@ static struct MHD_Response *answer_list(bool encode)
         if (encode)
             append_row(&b, d->statement);
         else
-            append(&b, sqlite3_column_blob(d->statement, 0), (size_t)sqlite3_column_bytes(d->statement, 0));
+            append(&b, sqlite3_column_blob(d->statement, 0),
+                   (size_t)sqlite3_column_bytes(d->statement, 0));
     }
     sqlite3_reset(d->statement);
     append(&b, "],\"revision\":1}", 15);
@@ -208,7 +215,8 @@ static struct MHD_Response *answer_select(const char *url)
     sqlite3_bind_text(d->statement, 1, id, -1, SQLITE_STATIC);
     struct MHD_Response *response = NULL;
     if (sqlite3_step(d->statement) == SQLITE_ROW)
-        response = MHD_create_response_from_buffer((size_t)sqlite3_column_bytes(d->statement, 0),
+        response = MHD_create_response_from_buffer(
+            (size_t)sqlite3_column_bytes(d->statement, 0),
             (void *)(uintptr_t)sqlite3_column_blob(d->statement, 0), MHD_RESPMEM_MUST_COPY);
     sqlite3_reset(d->statement);
     return response;
@@ -219,7 +227,8 @@ static void insert_row(void)
     static unsigned long long next;
     pthread_mutex_lock(&writer_lock);
     char id[32];
-    int length = snprintf(id, sizeof id, "i-%016llx%d", next++ * 0x9E3779B97F4A7C15ULL, (int)getpid() & 7);
+    int length =
+        snprintf(id, sizeof id, "i-%016llx%d", next++ * 0x9E3779B97F4A7C15ULL, (int)getpid() & 7);
     sqlite3_bind_text(writer.statement, 1, id, length, SQLITE_STATIC);
     sqlite3_bind_blob(writer.statement, 2, options.body, (int)options.body_length, SQLITE_STATIC);
     if (sqlite3_step(writer.statement) != SQLITE_DONE)
@@ -236,7 +245,8 @@ static struct MHD_Response *answer(const char *url)
         return answer_list(options.mode[0] == 'l');
     if (strcmp(options.mode, "insert") == 0)
         insert_row();
-    return MHD_create_response_from_buffer(options.body_length, options.body, MHD_RESPMEM_PERSISTENT);
+    return MHD_create_response_from_buffer(options.body_length, options.body,
+                                           MHD_RESPMEM_PERSISTENT);
 }
 
 static enum MHD_Result handle(void *closure, struct MHD_Connection *connection, const char *url,
@@ -279,21 +289,39 @@ static void read_body(const char *path)
 static void parse(int argc, char **argv)
 {
     static const struct option longs[] = {
-        {"db", 1, NULL, 'd'}, {"sql", 1, NULL, 's'}, {"synchronous", 1, NULL, 'y'}, {"body", 1, NULL, 'b'},
-        {"threads", 1, NULL, 't'}, {"memory", 1, NULL, 'm'}, {0},
+        {"db", 1, NULL, 'd'},
+        {"sql", 1, NULL, 's'},
+        {"synchronous", 1, NULL, 'y'},
+        {"body", 1, NULL, 'b'},
+        {"threads", 1, NULL, 't'},
+        {"memory", 1, NULL, 'm'},
+        {0},
     };
     if (argc < 2)
         die("usage", "bare get|select|insert|list|join [--option value]…");
     options.mode = argv[1];
     for (int c; (c = getopt_long(argc - 1, argv + 1, "", longs, NULL)) != -1;) {
         switch (c) {
-        case 'd': options.db = optarg; break;
-        case 's': options.sql = optarg; break;
-        case 'y': options.synchronous = optarg; break;
-        case 'b': read_body(optarg); break;
-        case 't': options.threads = (unsigned)atoi(optarg); break;
-        case 'm': options.memory = (size_t)atol(optarg); break;
-        default: exit(2);
+        case 'd':
+            options.db = optarg;
+            break;
+        case 's':
+            options.sql = optarg;
+            break;
+        case 'y':
+            options.synchronous = optarg;
+            break;
+        case 'b':
+            read_body(optarg);
+            break;
+        case 't':
+            options.threads = (unsigned)atoi(optarg);
+            break;
+        case 'm':
+            options.memory = (size_t)atol(optarg);
+            break;
+        default:
+            exit(2);
         }
     }
 }
@@ -304,17 +332,16 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     if (strcmp(options.mode, "insert") == 0)
         writer = database_open("INSERT INTO instances(id, document) VALUES(?1, ?2)",
-            SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+                               SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     // As api/http_server.c sets ours. MHD accepts a pool of one only as "no pool".
     struct MHD_Daemon *daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC, 0, NULL, NULL, handle, NULL,
-        MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, options.memory,
-        MHD_OPTION_CONNECTION_LIMIT, 19000u,
-        MHD_OPTION_CONNECTION_TIMEOUT, 30u,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        options.threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, options.threads, MHD_OPTION_END);
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC, 0, NULL, NULL,
+        handle, NULL, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, options.memory, MHD_OPTION_CONNECTION_LIMIT, 19000u,
+        MHD_OPTION_CONNECTION_TIMEOUT, 30u, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        options.threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, options.threads,
+        MHD_OPTION_END);
     if (daemon == NULL)
         die("libmicrohttpd", "did not start");
     printf("listening %u\n", MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_BIND_PORT)->port);
