@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.server import binary
+
 
 def test_deadlines_survive_a_kill(server, api, connect):
     api.latency("instance.pending", "10s")
@@ -64,6 +66,11 @@ def test_a_manual_clock_survives_a_kill(server, api, connect):
     server.kill()
     server.start()
     assert connect(server).get("/sim/v1/clock")["now"] == "2026-01-01T01:00:00.000Z"
+
+
+def sanitized():
+    """A sanitizer keeps freed memory, so that its figures say nothing."""
+    return any(kind in binary() for kind in ("asan", "tsan"))
 
 
 def limit_files(size):
@@ -153,11 +160,11 @@ def test_a_reader_that_stalls_leaves_the_log_bounded(server, api):
     # Write far more than one checkpoint's worth.
     made = api.instance()
     written = 0
-    while written < 60 << 20:
+    while written < 32 << 20:
         changed = api.post("/v1/instances", {"count": 500, "tags": {f"k{n}": "v" * 200 for n in range(5)}})
         written += sum(len(str(i)) for i in changed["items"])
     log = Path(server.db + "-wal").stat().st_size
-    assert log < 24 << 20, f"{written >> 20} MiB were written and the log has {log >> 20} MiB"
+    assert log < 16 << 20, f"{written >> 20} MiB were written and the log has {log >> 20} MiB"
     assert api.get(f"/v1/instances/{made['id']}") == made
     for s in stalled:
         s.close()
@@ -178,7 +185,7 @@ def test_a_stalled_watcher_neither_holds_the_log_nor_memory(server, api):
     assert Path(server.db + "-wal").stat().st_size < 24 << 20
     # The recent events are kept once for all watchers, not once for each.
     grown = server.memory_kib() - before
-    assert grown < 100 << 10, f"{grown >> 10} MiB for 20 stalled watchers"
+    assert sanitized() or grown < 100 << 10, f"{grown >> 10} MiB for 20 stalled watchers"
     for s in watchers:
         s.close()
 

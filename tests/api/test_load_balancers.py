@@ -131,7 +131,7 @@ def test_a_second_listener_on_the_same_protocol_and_port_is_refused(api, pool):
     made = api.load_balancer(listeners=[listener(pool)])
     api.refuse("POST", f"/v1/load-balancers/{made['id']}/listeners", listener(pool), status=409, code="already_exists")
     api.refuse("POST", "/v1/load-balancers", {"listeners": [listener(pool), listener(pool)]},
-               status=409, code="already_exists", field="listeners[1].port")
+               status=400, code="invalid_argument", field="listeners[1].port")
 
 
 def test_a_listener_with_an_unknown_pool_is_refused_by_field(api, pool):

@@ -21,7 +21,7 @@ EVENT_STREAM = "text/event-stream"
 CODES = {
     "invalid_argument": 400, "unknown_field": 400, "malformed_body": 400, "unauthorized": 401,
     "forbidden": 403, "not_found": 404, "method_not_allowed": 405, "not_acceptable": 406,
-    "already_exists": 409, "in_use": 409, "illegal_transition": 409, "exhausted": 409,
+    "already_exists": 409, "in_use": 409, "illegal_transition": 409, "zone_unavailable": 409, "exhausted": 409,
     "revision_compacted": 410, "precondition_failed": 412, "too_large": 413, "uri_too_long": 414,
     "unsupported_media_type": 415, "host_not_allowed": 421, "idempotency_key_reused": 422,
     "internal": 500, "unavailable": 503, "insufficient_storage": 507,
