@@ -70,7 +70,7 @@ int events_follow(struct http *h, int64_t since, const char *kind, int64_t deadl
                   events_sink *on_event, void *user, struct failure *f)
 {
     struct follower fo = {.on_event = on_event, .user = user};
-    bool ended = true;
+    bool ended = true, again = false;
     char path[128];
     int rc = EXIT_OK;
 
@@ -80,6 +80,9 @@ int events_follow(struct http *h, int64_t since, const char *kind, int64_t deadl
         int64_t began = clock_monotonic();
 
         rc = follow_once(h, path, deadline_ns, &fo, &ended, f);
+        if (rc == EXIT_REFUSED && again) // a server that is going refuses who comes back
+            rc = f->code = EXIT_UNREACHABLE;
+        again = true;
         if (rc == EXIT_OK && ended && !fo.heard && clock_monotonic() - began < BRIEF_NS) {
             rc = fail(f, EXIT_UNREACHABLE,
                       "the event stream ended at once (at revision %" PRId64 ")", fo.sse.id);
