@@ -198,7 +198,8 @@ static size_t first_after(const struct news *n, int64_t since)
     if (n->count == 0) {
         return 0;
     }
-    int64_t offset = since - n->items[n->first].revision + 1; // in this order: since may be INT64_MAX
+    int64_t offset =
+        since - n->items[n->first].revision + 1; // in this order: since may be INT64_MAX
     return offset < 0 ? 0 : (size_t)offset;
 }
 
