@@ -2,6 +2,8 @@
 #include "sim/cloud_internal.h"
 #include "sim/pack.h"
 
+#include <string.h>
+
 static void pack_zone(const struct resource *r, struct buffer *out)
 {
     pack_string(out, ((const struct zone *)r)->region);
@@ -96,8 +98,12 @@ static int put_zone(struct txn *t, const char *name, const char *region, enum zo
     if (rc < 0) {
         return rc;
     }
-    ((struct zone *)*out)->region = region;
-    (*out)->state = (int)state;
+    struct zone *zone = (struct zone *)*out;
+    if (zone->r.seq != 0 && zone->r.state == (int)state && strcmp(zone->region, region) == 0) {
+        return 0; // a configuration that is applied at every start changes nothing
+    }
+    zone->region = region;
+    zone->r.state = (int)state;
     return txn_put(t, *out, err);
 }
 
@@ -110,6 +116,10 @@ static int put_type(struct txn *t, const char *name, int cpus, int64_t memory_mi
         return rc;
     }
     struct instance_type *type = (struct instance_type *)*out;
+    if (type->r.seq != 0 && type->cpus == cpus && type->memory_mib == memory_mib &&
+        type->max_pods == max_pods) {
+        return 0;
+    }
     type->cpus = cpus;
     type->memory_mib = memory_mib;
     type->max_pods = max_pods;

@@ -126,7 +126,13 @@ int latency_put(struct txn *t, struct change *c, struct error *err)
     if (rc == 0) {
         r = txn_new(t, KIND_LATENCY, false, c->id);
     }
-    ((struct latency *)r)->distribution = c->request.latency;
+    struct distribution *now = &((struct latency *)r)->distribution;
+    if (r->seq != 0 && now->kind == c->request.latency.kind && now->a == c->request.latency.a &&
+        now->b == c->request.latency.b) {
+        change_answer(t, c, r);
+        return 0;
+    }
+    *now = c->request.latency;
     rc = txn_put(t, r, err);
     if (rc == 0) {
         t->cloud->ledger.latencies[which] = c->request.latency;

@@ -538,6 +538,36 @@ static void the_same_seed_and_changes_give_the_same_event_log_byte_for_byte(void
     sim_close(&other);
 }
 
+// --- catalogue ---
+
+static struct change *zone_change(struct sim *s, enum zone_state wanted)
+{
+    struct change *c = request(s, zone_put, "mock-1a");
+
+    c->request.zone.region = "mock-1";
+    c->request.zone.state = wanted;
+    return c;
+}
+
+static void what_is_put_as_it_is_writes_nothing(void **state)
+{
+    struct sim *s = *state;
+
+    takes(s, "instance.pending", NS_PER_S);
+    int64_t revision = cloud_revision(s->cloud);
+    takes(s, "instance.pending", NS_PER_S);
+    assert_string_equal(text(accepted(s, zone_change(s, ZONE_AVAILABLE)), "name"), "mock-1a");
+    struct change *c = request(s, instance_type_put, "small");
+    c->request.instance_type.cpus = 2;
+    c->request.instance_type.memory_mib = 4096;
+    c->request.instance_type.max_pods = 110;
+    accepted(s, c);
+    assert_int_equal(cloud_revision(s->cloud), revision);
+    accepted(s, zone_change(s, ZONE_UNAVAILABLE));
+    takes(s, "instance.pending", 2 * NS_PER_S);
+    assert_int_equal(cloud_revision(s->cloud), revision + 2);
+}
+
 // --- projects and pools ---
 
 static void a_deleted_project_takes_everything_of_its_own_along(void **state)
@@ -641,6 +671,7 @@ int main(void)
         IN_A_CLOUD(who_waits_is_woken),
         IN_A_CLOUD(many_submitters_and_readers_lose_nothing),
         IN_A_CLOUD(the_same_seed_and_changes_give_the_same_event_log_byte_for_byte),
+        IN_A_CLOUD(what_is_put_as_it_is_writes_nothing),
         IN_A_CLOUD(a_deleted_project_takes_everything_of_its_own_along),
         cmocka_unit_test(an_exhausted_pool_says_so_and_recovers),
         cmocka_unit_test(bad_pools_are_refused_by_name),
