@@ -11,6 +11,7 @@ import random
 import threading
 import time
 
+import pytest
 from harness.server import Server
 
 KILLS = int(os.environ.get("KILLS", "20"))
@@ -191,11 +192,18 @@ def cycle(server, rng, known):
     return sum(writer.acknowledged for writer in writers), {writer.in_flight for writer in writers}
 
 
-def test_a_killed_server_has_every_acknowledged_write_and_no_half_of_any(tmp_path):
+@pytest.fixture
+def server(tmp_path):
+    """Not started yet; ended whatever becomes of the test."""
+    server = Server(tmp_path, args=["--events-kept", "10000000"])
+    yield server
+    server.kill()
+
+
+def test_a_killed_server_has_every_acknowledged_write_and_no_half_of_any(server):
     print(f"\n{KILLS} kills; replay with CRASH_SEED={SEED}")
     rng = random.Random(SEED)
     known, last_documents = {}, {}
-    server = Server(tmp_path, args=["--events-kept", "10000000"])
     revision = total = compared = 0
     in_flight = set()
 
