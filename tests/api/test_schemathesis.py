@@ -1,6 +1,7 @@
 """schemathesis against the OpenAPI document: its examples, its edges, random and chained requests."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -21,6 +22,7 @@ CHECKS = [
 def test_no_request_that_schemathesis_can_think_of_breaks_the_contract(server, full, random_seed, tmp_path):
     program = Path(sys.executable).parent / "schemathesis"
     report = tmp_path / "report.json"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "SCHEMATHESIS_HOOKS": "schemathesis_hooks"}
     done = subprocess.run([
         program, "run", ROOT / "api" / "openapi.json", "--url", server.address,
         "--header", f"Authorization: Bearer {server.token}", "--checks", ",".join(CHECKS),
@@ -28,7 +30,7 @@ def test_no_request_that_schemathesis_can_think_of_breaks_the_contract(server, f
         "--seed", str(random_seed), "--request-timeout", "20", "--generation-database", "none",
         "--suppress-health-check", "all", "--warnings", "off", "--no-color",
         "--report", "json", "--report-json-path", report,
-    ], capture_output=True, text=True, cwd=tmp_path, timeout=900)
+    ], capture_output=True, text=True, cwd=tmp_path, timeout=900, env=environment)
     told = done.stdout[-8000:] + done.stderr[-2000:]
     assert done.returncode == 0, told
     tested, whole = map(int, re.search(r"Selected: (\d+)/(\d+)", done.stdout).groups())
