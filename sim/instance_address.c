@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define DNS_NAME_MAX 253 // of the whole, RFC 1035
+
 static bool is_same_ip(const struct ip *a, const struct ip *b)
 {
     return a->family && b->family && ip_compare(a, b) == 0;
@@ -101,6 +103,7 @@ static int allocate_all(struct txn *t, struct instance *i, enum address_type typ
 int instance_addresses_assign(struct txn *t, struct instance *i, const struct instance_spec *spec,
                               struct error *err)
 {
+    const char *dns;
     int rc;
 
     if (spec->has_addresses) {
@@ -115,10 +118,10 @@ int instance_addresses_assign(struct txn *t, struct instance *i, const struct in
         rc = allocate_all(t, i, ADDRESS_EXTERNAL, spec, err);
     if (rc < 0)
         return rc;
-    i->addresses[i->address_count++] = (struct instance_address){
-        .type = ADDRESS_INTERNAL_DNS,
-        .text = arena_printf(t->arena, "%s.%s.internal", i->r.name, i->zone),
-    };
+    dns = arena_printf(t->arena, "%s.%s.internal", i->r.name, i->zone);
+    if (strlen(dns) <= DNS_NAME_MAX) // an instance of a longer name has none
+        i->addresses[i->address_count++] =
+            (struct instance_address){.type = ADDRESS_INTERNAL_DNS, .text = dns};
     return 0;
 }
 

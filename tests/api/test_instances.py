@@ -322,3 +322,11 @@ def test_an_unknown_instance_is_not_found(api, path):
 @pytest.mark.parametrize("method,body", [("PATCH", {"name": "x"}), ("DELETE", None)])
 def test_an_unknown_instance_can_be_neither_changed_nor_deleted(api, method, body):
     api.refuse(method, "/v1/instances/i-0123456789abcdef0", body, status=404, code="not_found")
+
+
+def test_a_name_that_makes_no_dns_name_gets_no_dns_address(api):
+    made = api.instance(name="x" * 253)
+    assert {a["type"] for a in made["addresses"]} == {"internal", "external"}
+    longest = 253 - len(".mock-1a.internal")
+    made = api.instance(name="y" * longest)
+    assert [len(a["address"]) for a in made["addresses"] if a["type"] == "internal-dns"] == [253]
