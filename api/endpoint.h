@@ -86,6 +86,6 @@ struct endpoint {
 extern const struct endpoint endpoints[];
 extern const size_t endpoint_count;
 
-#define ENDPOINT_MAX 96 // room of arrays that are indexed by endpoint; checked by a unit test
+#define ENDPOINT_MAX 160 // room of arrays that are indexed by endpoint; checked by a unit test
 
 #endif

@@ -16,6 +16,7 @@
     X(ERROR_MALFORMED, 400, "malformed_body", "Bad Request")                     \
     X(ERROR_UNAUTHORIZED, 401, "unauthorized", "Unauthorized")                   \
     X(ERROR_FORBIDDEN, 403, "forbidden", "Forbidden")                            \
+    X(ERROR_QUOTA, 403, "quota_exceeded", "Forbidden")                           \
     X(ERROR_NOT_FOUND, 404, "not_found", "Not Found")                            \
     X(ERROR_METHOD, 405, "method_not_allowed", "Method Not Allowed")             \
     X(ERROR_NOT_ACCEPTABLE, 406, "not_acceptable", "Not Acceptable")             \
@@ -31,8 +32,10 @@
     X(ERROR_MEDIA_TYPE, 415, "unsupported_media_type", "Unsupported Media Type") \
     X(ERROR_MISDIRECTED, 421, "host_not_allowed", "Misdirected Request")         \
     X(ERROR_IDEMPOTENCY, 422, "idempotency_key_reused", "Unprocessable Content") \
+    X(ERROR_THROTTLED, 429, "throttled", "Too Many Requests")                    \
     X(ERROR_INTERNAL, 500, "internal", "Internal Server Error")                  \
     X(ERROR_UNAVAILABLE, 503, "unavailable", "Service Unavailable")              \
+    X(ERROR_CAPACITY, 503, "insufficient_capacity", "Service Unavailable")       \
     X(ERROR_STORAGE, 507, "insufficient_storage", "Insufficient Storage")
 
 enum error_code {

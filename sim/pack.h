@@ -19,6 +19,7 @@ void pack_ip(struct buffer *out, const struct ip *ip);   // family 0 allowed
 struct unpacker {
     const unsigned char *at;
     const unsigned char *end;
+    int version; // of the record: what was packed by an older program lacks later fields
     bool failed;
 };
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RECORD_VERSION 1
+#define RECORD_VERSION 2 // what an unpacker finds in `version` tells which fields are there
 #define TAGS_MAX 50
 
 const struct kind_ops *kind_ops_of(enum kind kind)
@@ -73,7 +73,8 @@ struct resource *record_from_row(enum kind kind, const struct row *row, struct a
     r->state = r->stored_state = row->state;
     r->transition_ns = row->transition_ns;
     r->revision = row->revision;
-    in.failed = unpack_int(&in) != RECORD_VERSION;
+    in.version = (int)unpack_int(&in);
+    in.failed = in.version < 1 || in.version > RECORD_VERSION;
     r->project_name = unpack_string(&in);
     r->reason_code = unpack_string(&in);
     r->reason_message = unpack_string(&in);

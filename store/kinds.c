@@ -14,6 +14,10 @@ static const struct kind_info infos[KIND_COUNT] = {
     [KIND_LATENCY] = {"latency", true, false, false, {0}},
     [KIND_PROJECT] = {"project", true, false, false, {0}},
     [KIND_CLOCK] = {"clock", false, false, false, {0}},
+    [KIND_FAULT] = {"fault", true, true, false, {0}},
+    [KIND_QUOTA] = {"quota", true, true, false, {0}},
+    [KIND_SCENARIO] = {"scenario", true, true, true, {0}},
+    [KIND_CHAOS] = {"chaos", true, true, true, {0}},
 };
 
 const struct kind_info *kind_info(enum kind kind)

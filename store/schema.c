@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-// --- version 1 ---
+// --- kinds ---
 
 static void create_kind_table(struct buffer *sql, const struct kind_info *info)
 {
@@ -40,12 +40,19 @@ static void create_kind(struct buffer *sql, const struct kind_info *info)
                   info->name, info->name);
 }
 
+static void create_kinds(struct buffer *sql, enum kind first, enum kind last)
+{
+    for (enum kind kind = first; kind <= last; kind++) {
+        if (kind_info(kind)->has_table)
+            create_kind(sql, kind_info(kind));
+    }
+}
+
+// --- versions ---
+
 static void version_1(struct buffer *sql)
 {
-    for (int kind = 0; kind < KIND_COUNT; kind++) {
-        if (kind_info((enum kind)kind)->has_table)
-            create_kind(sql, kind_info((enum kind)kind));
-    }
+    create_kinds(sql, KIND_INSTANCE, KIND_CLOCK);
     buffer_append_string(
         sql, // tags: by owner to replace them, by value to find the owners in seq order
         "CREATE TABLE tag (kind INTEGER NOT NULL, owner INTEGER NOT NULL, key TEXT NOT NULL,"
@@ -70,7 +77,12 @@ static void version_1(struct buffer *sql)
         "CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;");
 }
 
-schema_migration *const schema_migrations[] = {version_1};
+static void version_2(struct buffer *sql)
+{
+    create_kinds(sql, KIND_FAULT, KIND_CHAOS);
+}
+
+schema_migration *const schema_migrations[] = {version_1, version_2};
 const int schema_version = sizeof(schema_migrations) / sizeof(schema_migrations[0]);
 
 // --- migrating ---

@@ -36,6 +36,10 @@ enum kind {
     KIND_LATENCY,
     KIND_PROJECT,
     KIND_CLOCK, // has events only, no table
+    KIND_FAULT,
+    KIND_QUOTA,
+    KIND_SCENARIO,
+    KIND_CHAOS,
     KIND_COUNT
 };
 

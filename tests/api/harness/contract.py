@@ -25,6 +25,7 @@ CODES = {
     "revision_compacted": 410, "precondition_failed": 412, "too_large": 413, "uri_too_long": 414,
     "unsupported_media_type": 415, "host_not_allowed": 421, "idempotency_key_reused": 422,
     "internal": 500, "unavailable": 503, "insufficient_storage": 507,
+    "quota_exceeded": 403, "throttled": 429, "insufficient_capacity": 503,
 }
 
 KIND_SCHEMAS = {
