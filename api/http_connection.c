@@ -70,6 +70,7 @@ static const struct {
     FIELD("Host", host),
     FIELD("Accept", accept),
     FIELD("Origin", origin),
+    FIELD("User-Agent", user_agent),
     FIELD("If-Match", if_match),
     FIELD("Content-Type", content_type),
     FIELD("If-None-Match", if_none_match),
@@ -135,6 +136,25 @@ static void put_allow(struct MHD_Response *response, unsigned allowed)
     MHD_add_response_header(response, "Allow", text);
 }
 
+static void put_number(struct MHD_Response *response, const char *name, int64_t number)
+{
+    char text[24];
+
+    decimal_put(text, (uint64_t)number);
+    MHD_add_response_header(response, name, text);
+}
+
+static void put_limits(struct MHD_Response *response, const struct reply *reply)
+{
+    if (reply->retry_after_s > 0)
+        put_number(response, "Retry-After", reply->retry_after_s);
+    if (reply->rate.limit > 0) {
+        put_number(response, "RateLimit-Limit", reply->rate.limit);
+        put_number(response, "RateLimit-Remaining", reply->rate.remaining);
+        put_number(response, "RateLimit-Reset", reply->rate.reset_s);
+    }
+}
+
 static void put_headers(struct MHD_Response *response, const struct exchange *x)
 {
     const struct reply *reply = &x->request.reply;
@@ -158,6 +178,7 @@ static void put_headers(struct MHD_Response *response, const struct exchange *x)
         MHD_add_response_header(response, "WWW-Authenticate", "Bearer realm=\"mockcloud\"");
     if (x->request.stream)
         MHD_add_response_header(response, "Cache-Control", "no-store");
+    put_limits(response, reply);
     if (reply->close)
         MHD_add_response_header(response, "Connection", "close");
 }

@@ -6,6 +6,7 @@
 #include "api/query.h"
 #include "base/json_writer.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -89,6 +90,12 @@ void request_refuse(struct request *r, const struct error *err)
     r->reply.content_type = PROBLEM_TYPE;
     request_id(r, id);
     problem_encode(err, id, &r->reply.body);
+}
+
+void request_set_fault(struct request *r, const char *id)
+{
+    if (r->fault[0] == '\0')
+        snprintf(r->fault, sizeof(r->fault), "%s", id);
 }
 
 void request_fini(struct request *r)

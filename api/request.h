@@ -11,7 +11,14 @@
 // The header fields that we read; NULL: not sent. Borrowed from the connection.
 struct headers {
     const char *authorization, *host, *origin, *project, *content_type, *accept, *if_match,
-        *if_none_match, *idempotency_key, *last_event_id;
+        *if_none_match, *idempotency_key, *last_event_id, *user_agent;
+};
+
+// What a token bucket says of itself: the headers RateLimit-Limit, -Remaining and -Reset.
+struct rate_limit {
+    int64_t limit; // tokens of a full bucket; 0: no headers
+    int64_t remaining;
+    int64_t reset_s; // until it is full again
 };
 
 struct reply {
@@ -23,7 +30,9 @@ struct reply {
     int64_t revision;         // its ETag; 0: none
     char *location;           // in the arena; NULL: none
     unsigned allowed;         // methods of a 405
-    bool close;               // the connection after it
+    int64_t retry_after_s;    // 0: no Retry-After
+    struct rate_limit rate;
+    bool close; // the connection after it
 };
 
 struct stream; // api/stream.h
@@ -40,6 +49,8 @@ struct api {
     char request_prefix[9]; // of request ids
 };
 
+#define REQUEST_FAULT_MAX 24 // as ID_MAX
+
 struct request {
     struct api *api;
     const struct endpoint *endpoint; // NULL: none found
@@ -49,6 +60,7 @@ struct request {
     uint64_t number; // of the request id
     int64_t started_ns;
     struct headers headers;
+    char fault[REQUEST_FAULT_MAX]; // id of the rule that was applied to it; for the call log
     struct identity who;
     int64_t project; // that it acts on; 0: any
     const char *project_name;
@@ -70,6 +82,8 @@ int request_handle(struct request *r, struct error *err);
 // Fills the reply from r->change, which is done (api/handle_changes.c).
 void request_answer(struct request *r);
 void request_refuse(struct request *r, const struct error *err);
+// Notes the fault rule that was applied; the first one counts.
+void request_set_fault(struct request *r, const char *id);
 void request_fini(struct request *r);
 void request_id(const struct request *r, char out[REQUEST_ID_MAX]);
 
