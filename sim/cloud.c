@@ -215,6 +215,39 @@ int cloud_list(struct cloud *cloud, const struct list_query *query, struct buffe
     return rc;
 }
 
+int cloud_get_past(struct cloud *cloud, enum kind kind, int64_t project, const char *id,
+                   const struct past_view *view, struct buffer *out, int64_t *out_revision,
+                   struct error *err)
+{
+    struct reader *reader;
+
+    int rc = reader_take(cloud, &reader, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = reader_past_document(reader, kind, project, id, view, out, out_revision, err);
+    reader_give(cloud, reader);
+    if (rc == 0) {
+        return error_set(err, ERROR_NOT_FOUND, NULL, "%s %s does not exist", kind_name(kind), id);
+    }
+    return rc < 0 ? rc : 0;
+}
+
+int cloud_list_past(struct cloud *cloud, const struct list_query *query,
+                    const struct past_view *view, struct buffer *out, size_t *out_count,
+                    int64_t *out_next_seq, int64_t *out_revision, struct error *err)
+{
+    struct reader *reader;
+
+    int rc = reader_take(cloud, &reader, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = reader_past_list(reader, query, view, out, out_count, out_next_seq, out_revision, err);
+    reader_give(cloud, reader);
+    return rc;
+}
+
 int64_t cloud_revision(struct cloud *cloud)
 {
     return news_revision(cloud->news);

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "sim/change.h"
+#include "store/past.h"
 
 struct cloud; // opaque
 
@@ -49,6 +50,13 @@ int cloud_get(struct cloud *cloud, enum kind kind, int64_t project, const char *
 // See reader_list.
 int cloud_list(struct cloud *cloud, const struct list_query *query, struct buffer *out,
                size_t *out_count, int64_t *out_next_seq, int64_t *out_revision, struct error *err);
+// The same as somebody sees them who is not told the latest; see store/past.h.
+int cloud_get_past(struct cloud *cloud, enum kind kind, int64_t project, const char *id,
+                   const struct past_view *view, struct buffer *out, int64_t *out_revision,
+                   struct error *err);
+int cloud_list_past(struct cloud *cloud, const struct list_query *query,
+                    const struct past_view *view, struct buffer *out, size_t *out_count,
+                    int64_t *out_next_seq, int64_t *out_revision, struct error *err);
 int64_t cloud_revision(struct cloud *cloud); // newest committed
 // Oldest revision from which events can still be read with since = oldest - 1.
 int64_t cloud_oldest_revision(struct cloud *cloud);

@@ -138,25 +138,46 @@ struct resource *txn_new(struct txn *t, enum kind kind, bool in_project, const c
 
 // --- the funnel ---
 
+static int append(struct txn *t, struct event *event, struct error *err)
+{
+    struct ledger *ledger = &t->cloud->ledger;
+
+    event->revision = ++ledger->revision;
+    event->time_ns = t->now_ns;
+    event->cause = t->cause;
+    event->operation = t->operation;
+    ledger->event_bytes += (int64_t)event->document.length;
+    news_batch_add(&t->cloud->pending, event);
+    return store_event_append(t->store, event, err);
+}
+
 int txn_event(struct txn *t, enum kind kind, const char *id, int64_t project,
               const char *project_name, enum event_type type, struct bytes document,
               struct error *err)
 {
-    struct ledger *ledger = &t->cloud->ledger;
-    struct event event = {.revision = ++ledger->revision,
-                          .time_ns = t->now_ns,
-                          .project = project,
+    struct event event = {.project = project,
                           .project_name = project_name,
                           .kind = kind,
                           .id = id,
                           .type = type,
-                          .cause = t->cause,
-                          .operation = t->operation,
                           .document = document};
 
-    ledger->event_bytes += (int64_t)document.length;
-    news_batch_add(&t->cloud->pending, &event);
-    return store_event_append(t->store, &event, err);
+    return append(t, &event, err);
+}
+
+static int resource_event(struct txn *t, const struct resource *r, int64_t previous,
+                          enum event_type type, struct bytes document, struct error *err)
+{
+    struct event event = {.project = r->project,
+                          .project_name = r->project_name,
+                          .kind = r->kind,
+                          .id = r->id,
+                          .type = type,
+                          .document = document,
+                          .seq = r->seq,
+                          .previous = previous};
+
+    return append(t, &event, err);
 }
 
 static void log_change(const struct txn *t, const struct resource *r, enum event_type type)
@@ -251,6 +272,7 @@ static void note_due(struct ledger *ledger, int64_t transition_ns)
 int txn_put(struct txn *t, struct resource *r, struct error *err)
 {
     bool is_new = r->seq == 0;
+    int64_t previous = r->revision;
     enum event_type type = is_new ? EVENT_CREATED : EVENT_UPDATED;
     struct bytes document;
 
@@ -262,7 +284,7 @@ int txn_put(struct txn *t, struct resource *r, struct error *err)
         rc = put_links(t, r, is_new, err);
     }
     if (rc == 0) {
-        rc = txn_event(t, r->kind, r->id, r->project, r->project_name, type, document, err);
+        rc = resource_event(t, r, previous, type, document, err);
     }
     if (rc < 0) {
         return rc;
@@ -275,6 +297,7 @@ int txn_put(struct txn *t, struct resource *r, struct error *err)
 
 int txn_delete(struct txn *t, struct resource *r, struct error *err)
 {
+    int64_t previous = r->revision;
     struct bytes document;
 
     int rc = encode_document(t, r, &document, err);
@@ -282,8 +305,7 @@ int txn_delete(struct txn *t, struct resource *r, struct error *err)
         rc = store_delete(t->store, r->kind, r->seq, r->id, err);
     }
     if (rc == 0) {
-        rc =
-            txn_event(t, r->kind, r->id, r->project, r->project_name, EVENT_DELETED, document, err);
+        rc = resource_event(t, r, previous, EVENT_DELETED, document, err);
     }
     if (rc == 0) {
         log_change(t, r, EVENT_DELETED);

@@ -8,8 +8,8 @@ int store_event_append(struct store *s, const struct event *event, struct error 
     sqlite3_stmt *st;
     int result = statement_get(&s->c, USE_EVENT_INSERT,
                                "INSERT INTO event (revision, kind, project, time, type, cause, id,"
-                               " project_name, operation, document)"
-                               " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                               " project_name, operation, document, seq, previous)"
+                               " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
                                &st, err);
 
     if (result < 0)
@@ -24,6 +24,8 @@ int store_event_append(struct store *s, const struct event *event, struct error 
     bind_text(st, 8, event->project_name);
     bind_text(st, 9, event->operation);
     bind_blob(st, 10, event->document);
+    sqlite3_bind_int64(st, 11, event->seq);
+    sqlite3_bind_int64(st, 12, event->previous);
     return statement_run(&s->c, st, err);
 }
 

@@ -17,6 +17,17 @@ struct store {
     int64_t due_bound[KIND_COUNT];
 };
 
+struct reader {
+    struct connection c;
+    sqlite3_stmt *documents[KIND_COUNT]; // beside the kept ones: the hottest statements
+};
+
+// Statements between the two see the same state of the database.
+int reader_snapshot_begin(struct reader *r, struct error *err);
+void reader_snapshot_end(struct reader *r);
+int reader_newest_revision(struct reader *r, int64_t *out, struct error *err);
+int reader_trimmed(struct reader *r, int64_t *out, struct error *err);
+
 #define STORE_TRIMMED_KEY "store.events_trimmed" // meta: newest revision that was ever trimmed
 
 void store_forget(struct store *s); // drops what is remembered of the database's content

@@ -30,7 +30,8 @@ enum {
     PARAM_STATES,
     PARAM_OWN,
     PARAM_STATE = PARAM_OWN + KIND_COLUMNS_MAX, // one per arm
-    PARAM_TAG = PARAM_STATE + STATE_ARMS_MAX    // two per tag
+    PARAM_UNCHANGED = PARAM_STATE + STATE_ARMS_MAX,
+    PARAM_TAG // two per tag
 };
 
 struct plan {
@@ -65,6 +66,8 @@ static void add_conditions(struct buffer *sql, const struct plan *p, unsigned ar
     buffer_printf(sql, " WHERE r.seq > ?%d", PARAM_AFTER);
     if (q->project)
         buffer_printf(sql, " AND r.project = ?%d", PARAM_PROJECT);
+    if (q->unchanged_since)
+        buffer_printf(sql, " AND r.revision <= ?%d", PARAM_UNCHANGED);
     if (q->name)
         buffer_printf(sql, " AND r.name = ?%d", PARAM_NAME);
     if (p->driver == DRIVE_STATE)
@@ -195,6 +198,7 @@ static void bind_query(sqlite3_stmt *st, const struct list_query *q, unsigned dr
     sqlite3_bind_int64(st, PARAM_PROJECT, q->project);
     bind_text(st, PARAM_NAME, q->name);
     sqlite3_bind_int64(st, PARAM_STATES, q->states);
+    sqlite3_bind_int64(st, PARAM_UNCHANGED, q->unchanged_since);
     for (int i = 0; i < KIND_COLUMNS_MAX; i++)
         bind_text(st, PARAM_OWN + i, q->columns[i]);
     for (int state = 0; state < 32 && arm < STATE_ARMS_MAX; state++) {
@@ -291,6 +295,7 @@ static uint64_t shape_of(const struct plan *p)
     uint64_t shape = p->driver >= DRIVE_TAG ? DRIVE_TAG : p->driver;
 
     shape |= (uint64_t)(q->project != 0) << 8 | (uint64_t)(q->name != NULL) << 9;
+    shape |= (uint64_t)(q->unchanged_since != 0) << 14;
     shape |= (uint64_t)(p->driver == DRIVE_STATE ? p->arms : q->states != 0) << 10;
     for (int i = 0; i < KIND_COLUMNS_MAX; i++)
         shape |= (uint64_t)(q->columns[i] != NULL) << (16 + i);

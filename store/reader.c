@@ -6,11 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct reader {
-    struct connection c;
-    sqlite3_stmt *documents[KIND_COUNT]; // beside the kept ones: the hottest statements
-};
-
 int reader_open(struct store *s, struct reader **out, struct error *err)
 {
     struct reader *r = calloc(1, sizeof(*r));
@@ -90,12 +85,12 @@ static int simple(struct reader *r, enum statement_use use, const char *sql, str
     return result < 0 ? result : statement_run(&r->c, st, err);
 }
 
-static int snapshot_begin(struct reader *r, struct error *err)
+int reader_snapshot_begin(struct reader *r, struct error *err)
 {
     return simple(r, USE_BEGIN, "BEGIN", err);
 }
 
-static void snapshot_end(struct reader *r)
+void reader_snapshot_end(struct reader *r)
 {
     simple(r, USE_COMMIT, "COMMIT", NULL);
 }
@@ -116,7 +111,7 @@ static int one_int(struct reader *r, enum statement_use use, const char *sql, in
     return 0;
 }
 
-static int newest_revision(struct reader *r, int64_t *out, struct error *err)
+int reader_newest_revision(struct reader *r, int64_t *out, struct error *err)
 {
     return one_int(r, USE_EVENT_NEWEST, "SELECT revision FROM event ORDER BY revision DESC LIMIT 1",
                    out, err);
@@ -164,14 +159,14 @@ int reader_list(struct reader *r, const struct list_query *query, struct buffer 
     size_t start = out->length;
     struct page page = {0};
     int64_t revision = 0;
-    int result = snapshot_begin(r, err);
+    int result = reader_snapshot_begin(r, err);
 
     if (result < 0)
         return result;
-    result = newest_revision(r, &revision, err);
+    result = reader_newest_revision(r, &revision, err);
     if (result == 0)
         result = read_page(r, query, out, &page, err);
-    snapshot_end(r);
+    reader_snapshot_end(r);
     if (result < 0) {
         if (!out->failed)
             out->length = start;
@@ -242,12 +237,16 @@ static int each_event(struct reader *r, const struct event_query *query,
     return result;
 }
 
+int reader_trimmed(struct reader *r, int64_t *out, struct error *err)
+{
+    return one_int(r, USE_META_GET, "SELECT value FROM meta WHERE key = '" STORE_TRIMMED_KEY "'",
+                   out, err);
+}
+
 static int check_compacted(struct reader *r, int64_t since, struct error *err)
 {
     int64_t trimmed = 0;
-    int result =
-        one_int(r, USE_META_GET, "SELECT value FROM meta WHERE key = '" STORE_TRIMMED_KEY "'",
-                &trimmed, err);
+    int result = reader_trimmed(r, &trimmed, err);
 
     if (result == 0 && since < trimmed)
         result = error_set(err, ERROR_COMPACTED, "since",
@@ -261,16 +260,16 @@ int reader_events(struct reader *r, const struct event_query *query,
                   int64_t *out_revision, struct error *err)
 {
     int64_t revision = 0;
-    int result = snapshot_begin(r, err);
+    int result = reader_snapshot_begin(r, err);
 
     if (result < 0)
         return result;
     result = check_compacted(r, query->since, err);
     if (result == 0)
-        result = newest_revision(r, &revision, err);
+        result = reader_newest_revision(r, &revision, err);
     if (result == 0)
         result = each_event(r, query, each, context, err);
-    snapshot_end(r);
+    reader_snapshot_end(r);
     if (result == 0)
         *out_revision = revision;
     return result;

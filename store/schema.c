@@ -80,6 +80,9 @@ static void version_1(struct buffer *sql)
 static void version_2(struct buffer *sql)
 {
     create_kinds(sql, KIND_FAULT, KIND_CHAOS);
+    buffer_append_string(sql, // each event knows the one before it of the same resource
+                         "ALTER TABLE event ADD COLUMN seq INTEGER;"
+                         "ALTER TABLE event ADD COLUMN previous INTEGER;");
 }
 
 schema_migration *const schema_migrations[] = {version_1, version_2};

@@ -79,7 +79,13 @@ enum statement_use {
     USE_META_GET,
     USE_META_SET,
     USE_LIST,
-    USE_PROBE
+    USE_PROBE,
+    USE_PAST_CHANGES,
+    USE_PAST_CHANGES_OF_ID,
+    USE_PAST_BACK,
+    USE_PAST_TIME,
+    USE_PAST_THEN,
+    USE_PAST_NOW
 };
 
 static inline uint64_t statement_key(enum statement_use use, enum kind kind, uint64_t shape)

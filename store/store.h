@@ -88,6 +88,9 @@ struct event {
     enum cause_type cause;
     const char *operation; // may be NULL
     struct bytes document;
+    // Of the resource, for reads of the past (store/past.h); not read back by reader_events.
+    int64_t seq;
+    int64_t previous; // its revision before; 0: none
 };
 
 enum durability { DURABILITY_PROCESS, DURABILITY_POWER }; // synchronous NORMAL | FULL
@@ -224,9 +227,10 @@ struct list_query {
     const char *columns[KIND_COLUMNS_MAX]; // NULL: any
     const struct store_tag *tags;          // all must match
     size_t tag_count;
-    int64_t after_seq; // 0: from the start
-    int limit;         // >= 1
-    size_t max_bytes;  // stops once `out` has grown by that; 0: no such limit
+    int64_t after_seq;       // 0: from the start
+    int limit;               // >= 1
+    size_t max_bytes;        // stops once `out` has grown by that; 0: no such limit
+    int64_t unchanged_since; // only what has not changed after this revision; 0: all
 };
 // Appends the documents, joined by commas, to `out`; *out_next_seq is the last seq when there are
 // more, else 0; *out_revision is the newest event revision in the same snapshot.
