@@ -1,5 +1,6 @@
 // Bodies of instances, and the pieces that several kinds share.
 #include "api/bodies.h"
+#include "base/timefmt.h"
 #include "sim/change.h"
 #include "sim/names.h"
 
@@ -197,3 +198,37 @@ static const struct field instance_update_fields[] = {
     {0}};
 const struct schema body_instance_update = {
     .name = "InstanceUpdate", .fields = instance_update_fields, .minimum = 1};
+
+// --- notices ---
+
+static int parse_notice(struct json_in *in, const struct field *f, const json_t *value,
+                        char *object)
+{
+    struct error other = {0};
+    const char *text = json_in_string(in, value);
+    int64_t ns;
+
+    if (!text)
+        return -ERROR_INVALID;
+    if (duration_parse(text, &ns, &other) < 0)
+        return json_in_repeat(in, NULL, &other);
+    memcpy(object + f->offset, &ns, sizeof(ns));
+    return 0;
+}
+
+#define NOTICE(member) offsetof(struct notice_spec, member)
+
+static const struct field interrupt_fields[] = {
+    {.name = "kind", .type = FIELD_ENUM, .offset = NOTICE(kind), .choices = notice_kind_names},
+    {.name = "notice",
+     .type = FIELD_PARSED,
+     .offset = NOTICE(notice_ns),
+     .present = NOTICE(has_notice),
+     .parse = parse_notice},
+    {.name = "action",
+     .type = FIELD_ENUM,
+     .offset = NOTICE(action),
+     .present = NOTICE(has_action),
+     .choices = notice_action_names},
+    {0}};
+const struct schema body_interrupt = {.name = "Interrupt", .fields = interrupt_fields};

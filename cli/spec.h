@@ -107,11 +107,11 @@ extern const struct flag spec_global_flags[];
 
 // Groups of flags that verbs share.
 extern const struct flag flags_list[], flags_instance_filter[], flags_lb_filter[],
-    flags_route_filter[], flags_tag_filter[], flags_select[], flags_act[], flags_revision[],
-    flags_create[], flags_instance_create[], flags_instance_update[], flags_lb_create[],
-    flags_lb_update[], flags_pool[], flags_target[], flags_address_create[], flags_route_create[],
-    flags_route_update[], flags_update[], flags_zone[], flags_type[], flags_token[], flags_event[],
-    flags_event_list[], flags_wait[];
+    flags_route_filter[], flags_tag_filter[], flags_select[], flags_act[], flags_interrupt[],
+    flags_revision[], flags_create[], flags_instance_create[], flags_instance_update[],
+    flags_lb_create[], flags_lb_update[], flags_pool[], flags_target[], flags_address_create[],
+    flags_route_create[], flags_route_update[], flags_update[], flags_zone[], flags_type[],
+    flags_token[], flags_event[], flags_event_list[], flags_wait[];
 
 const struct kind *spec_kind(const char *noun); // by noun or synonym; NULL: no such kind
 const struct verb *spec_verb(const struct kind *kind, const char *name);

@@ -96,6 +96,16 @@ const struct flag flags_select[] = {
     SWITCH("dry-run", "show what it would act on, and change nothing"),
     END};
 
+const struct flag flags_interrupt[] = {
+    BODY_CHOICE("kind", "kind", "KIND", "spot,rebalance,maintenance,preempt",
+                "spot (default): 120s, then terminate; preempt: 30s, then stop; maintenance: 15m, "
+                "then reboot; rebalance: a recommendation without deadline or action"),
+    {.name = "notice", .type = FLAG_DURATION, .use = USE_BODY, .field = "notice",
+     .value = "DURATION", .help = "from now to the deadline, instead of the kind's own"},
+    BODY_CHOICE("action", "action", "ACTION", "none,terminate,stop,reboot",
+                "what happens at the deadline, instead of the kind's own"),
+    END};
+
 const struct flag flags_act[] = {WAIT, END};
 
 const struct flag flags_revision[] = {

@@ -27,6 +27,7 @@ static const struct column instance_columns[] = {
     WIDE("BACKEND", "backend"),
     WIDE("REASON", "state_reason.code"),
     WIDE("NEXT", "transition_at"),
+    {"NOTICES", "notices", COLUMN_LIST, true, "kind=state"},
     REVISION,
     TAGS,
     END};

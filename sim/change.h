@@ -39,6 +39,13 @@ struct instance_spec {
     int count; // create: 0: one, and the answer is a document; n: a list of n
 };
 
+struct notice_spec {
+    enum notice_kind kind;
+    bool has_action, has_notice;
+    enum notice_action action; // without has_action: the kind's default
+    int64_t notice_ns;         // from now to the deadline
+};
+
 struct load_balancer_spec {
     const char *name;
     enum scheme scheme;
@@ -118,6 +125,10 @@ struct change {
     const char *id; // resource; name for kinds that go by name
     union {
         struct instance_spec instance;
+        struct notice_spec notice;
+        struct {
+            const char *notice_id;
+        } acknowledge;
         struct load_balancer_spec load_balancer;
         struct {
             enum protocol protocol;
@@ -164,6 +175,8 @@ void change_free(struct change *c);
 // instances (sim/instance_ops.c)
 change_apply instance_create, instance_update, instance_start, instance_stop, instance_reboot,
     instance_terminate;
+// notices of instances (sim/notice_ops.c). Acknowledging brings the deadline forward to now.
+change_apply instance_interrupt, instance_cancel_notices, instance_acknowledge;
 // load balancers (sim/load_balancer.c, …)
 change_apply load_balancer_create, load_balancer_update, load_balancer_delete,
     load_balancer_add_listener, load_balancer_remove_listener;

@@ -27,6 +27,10 @@ extern const struct machine instance_machine;
 // or terminated is legal and changes nothing.
 int instance_step(enum instance_state state, enum instance_event event, enum instance_state *out);
 
+// Moves it into the state that a step gave, writes it and tells its dependents.
+int instance_move(struct txn *t, struct instance *i, int next, struct error *err);
+// The deadline of a notice has passed (sim/notice_ops.c).
+int notice_fire(struct txn *t, struct instance *i, struct error *err);
 int instance_due(struct txn *t, struct resource *r, struct error *err); // kind_ops.due
 
 // --- addresses (sim/instance_address.c) ---

@@ -1,5 +1,5 @@
 // What can be done with instances.
-#include "sim/instance.h"
+#include "sim/notice.h"
 #include "sim/operation.h"
 
 #include <stdio.h>
@@ -14,10 +14,21 @@ static int tell_dependents(struct txn *t, const struct instance *i, struct error
     return rc < 0 ? rc : target_pool_instance_changed(t, i, err);
 }
 
-static int move(struct txn *t, struct instance *i, int next, struct error *err)
+// The state's own deadline beside those of the notices.
+static bool enter(struct txn *t, struct instance *i, int next)
+{
+    bool gone = operation_enter(t, &instance_machine, &i->r, next);
+
+    i->due_ns = i->r.transition_ns;
+    notices_follow(i, t->now_ns);
+    notices_reschedule(i);
+    return gone;
+}
+
+int instance_move(struct txn *t, struct instance *i, int next, struct error *err)
 {
     int before = i->r.state;
-    bool gone = operation_enter(t, &instance_machine, &i->r, next);
+    bool gone = enter(t, i, next);
     int rc;
 
     if (i->r.state == INSTANCE_TERMINATED && before != INSTANCE_TERMINATED) {
@@ -33,7 +44,11 @@ static int move(struct txn *t, struct instance *i, int next, struct error *err)
 
 int instance_due(struct txn *t, struct resource *r, struct error *err)
 {
-    return move(t, (struct instance *)r, operation_due(t, &instance_machine, r), err);
+    struct instance *i = (struct instance *)r;
+
+    if (i->due_ns == 0 || i->due_ns > t->now_ns)
+        return notice_fire(t, i, err);
+    return instance_move(t, i, operation_due(t, &instance_machine, r), err);
 }
 
 static void give_reason(struct resource *r, enum instance_event event)
@@ -108,7 +123,7 @@ static int create_one(struct txn *t, const struct instance_spec *spec, const cha
         rc = instance_addresses_assign(t, i, spec, err);
     if (rc < 0)
         return rc;
-    gone = operation_enter(t, &instance_machine, &i->r, INSTANCE_PENDING);
+    gone = enter(t, i, INSTANCE_PENDING);
     *out = i;
     return operation_write(t, &i->r, gone, err); // nobody can refer to it yet
 }
@@ -231,7 +246,7 @@ static int act(struct txn *t, struct change *c, enum instance_event event, struc
         if (rc < 0)
             return rc;
         give_reason(r, event);
-        rc = move(t, (struct instance *)r, (int)next, err);
+        rc = instance_move(t, (struct instance *)r, (int)next, err);
     }
     if (rc == 0)
         change_answer(t, c, r);

@@ -4,6 +4,17 @@
 #include "sim/pack.h"
 #include "sim/txn.h"
 
+static void pack_notice(const struct notice *n, struct buffer *out)
+{
+    pack_string(out, n->id);
+    pack_int(out, n->kind);
+    pack_int(out, n->action);
+    pack_int(out, n->state);
+    pack_int(out, n->issued_ns);
+    pack_int(out, n->deadline_ns);
+    pack_int(out, n->ended_ns);
+}
+
 static void pack(const struct resource *r, struct buffer *out)
 {
     const struct instance *i = (const struct instance *)r;
@@ -21,6 +32,11 @@ static void pack(const struct resource *r, struct buffer *out)
         pack_ip(out, &a->ip);
         pack_string(out, a->ip.family ? NULL : a->text); // of an IP address it is derived
     }
+    pack_int(out, i->due_ns);
+    pack_int(out, i->notice_serial);
+    pack_int(out, (int64_t)i->notice_count);
+    for (size_t n = 0; n < i->notice_count; n++)
+        pack_notice(&i->notices[n], out);
 }
 
 static void unpack_address(struct instance_address *a, struct unpacker *in, struct arena *arena)
@@ -36,6 +52,32 @@ static void unpack_address(struct instance_address *a, struct unpacker *in, stru
     }
 }
 
+static void unpack_notice(struct notice *n, struct unpacker *in)
+{
+    n->id = unpack_string(in);
+    n->kind = (enum notice_kind)unpack_enum(in, NOTICE_KINDS);
+    n->action = (enum notice_action)unpack_enum(in, NOTICE_ACTIONS);
+    n->state = (enum notice_state)unpack_enum(in, NOTICE_STATES);
+    n->issued_ns = unpack_int(in);
+    n->deadline_ns = unpack_int(in);
+    n->ended_ns = unpack_int(in);
+    in->failed = in->failed || !n->id;
+}
+
+// Of version 1 the only deadline was the state's own.
+static void unpack_notices(struct instance *i, struct unpacker *in, struct arena *arena)
+{
+    i->due_ns = i->r.transition_ns;
+    if (in->version < 2)
+        return;
+    i->due_ns = unpack_int(in);
+    i->notice_serial = unpack_int(in);
+    i->notice_count = unpack_count(in);
+    i->notices = arena_alloc(arena, i->notice_count * sizeof(*i->notices));
+    for (size_t n = 0; n < i->notice_count && !in->failed; n++)
+        unpack_notice(&i->notices[n], in);
+}
+
 static void unpack(struct resource *r, struct unpacker *in, struct arena *arena)
 {
     struct instance *i = (struct instance *)r;
@@ -49,6 +91,7 @@ static void unpack(struct resource *r, struct unpacker *in, struct arena *arena)
     i->addresses = arena_alloc(arena, i->address_count * sizeof(*i->addresses));
     for (size_t n = 0; n < i->address_count && !in->failed; n++)
         unpack_address(&i->addresses[n], in, arena);
+    unpack_notices(i, in, arena);
 }
 
 static void encode_address(const struct instance_address *a, struct json_writer *w)
@@ -59,6 +102,32 @@ static void encode_address(const struct instance_address *a, struct json_writer 
         jw_field_string(w, "family", ip_family_name(a->ip.family));
     jw_field_string(w, "address", a->text);
     jw_object_end(w);
+}
+
+static void encode_notice(const struct notice *n, struct json_writer *w)
+{
+    jw_object_begin(w);
+    jw_field_string(w, "id", n->id);
+    jw_field_string(w, "kind", notice_kind_names[n->kind]);
+    jw_field_string(w, "action", notice_action_names[n->action]);
+    jw_field_string(w, "state", notice_state_names[n->state]);
+    jw_field_time(w, "issued_at", n->issued_ns);
+    if (n->deadline_ns)
+        jw_field_time(w, "deadline", n->deadline_ns);
+    if (n->ended_ns)
+        jw_field_time(w, "ended_at", n->ended_ns);
+    jw_object_end(w);
+}
+
+static void encode_notices(const struct instance *i, struct json_writer *w)
+{
+    if (i->notice_count == 0)
+        return;
+    jw_key(w, "notices");
+    jw_array_begin(w);
+    for (size_t n = 0; n < i->notice_count; n++)
+        encode_notice(&i->notices[n], w);
+    jw_array_end(w);
 }
 
 static void encode(const struct resource *r, struct json_writer *w)
@@ -78,6 +147,7 @@ static void encode(const struct resource *r, struct json_writer *w)
     for (size_t n = 0; n < i->address_count; n++)
         encode_address(&i->addresses[n], w);
     jw_array_end(w);
+    encode_notices(i, w);
     encode_tail(r, w);
     jw_object_end(w);
 }

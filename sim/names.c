@@ -6,6 +6,9 @@
 
 const char *const lifecycle_names[] = {"on-demand", "spot", NULL};
 const char *const backend_names[] = {"none", "virtual-node", NULL};
+const char *const notice_kind_names[] = {"spot", "rebalance", "maintenance", "preempt", NULL};
+const char *const notice_action_names[] = {"none", "terminate", "stop", "reboot", NULL};
+const char *const notice_state_names[] = {"scheduled", "started", "completed", "canceled", NULL};
 const char *const address_type_names[] = {"internal",     "external", "internal-dns",
                                           "external-dns", "hostname", NULL};
 const char *const scheme_names[] = {"internet-facing", "internal", NULL};

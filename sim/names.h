@@ -5,6 +5,9 @@
 
 extern const char *const lifecycle_names[];
 extern const char *const backend_names[];
+extern const char *const notice_kind_names[];
+extern const char *const notice_action_names[];
+extern const char *const notice_state_names[];
 extern const char *const address_type_names[];
 extern const char *const scheme_names[];
 extern const char *const protocol_names[];

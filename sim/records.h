@@ -65,8 +65,25 @@ struct instance_address {
     const char *text; // canonical
 };
 
+enum notice_kind { NOTICE_SPOT, NOTICE_REBALANCE, NOTICE_MAINTENANCE, NOTICE_PREEMPT };
+#define NOTICE_KINDS (NOTICE_PREEMPT + 1)
+enum notice_action { NOTICE_NONE, NOTICE_TERMINATE, NOTICE_STOP, NOTICE_REBOOT };
+#define NOTICE_ACTIONS (NOTICE_REBOOT + 1)
+enum notice_state { NOTICE_SCHEDULED, NOTICE_STARTED, NOTICE_COMPLETED, NOTICE_CANCELED };
+#define NOTICE_STATES (NOTICE_CANCELED + 1)
+
+struct notice { // of what the cloud is about to do to an instance: sim/notice.h
+    const char *id;
+    enum notice_kind kind;
+    enum notice_action action;
+    enum notice_state state;
+    int64_t issued_ns;
+    int64_t deadline_ns; // 0: none
+    int64_t ended_ns;    // 0: open
+};
+
 struct instance {
-    struct resource r;
+    struct resource r; // transition_ns: the earliest of due_ns and the deadlines of its notices
     const char *zone;
     const char *region;
     const char *type;
@@ -74,6 +91,10 @@ struct instance {
     enum instance_backend backend;
     struct instance_address *addresses;
     size_t address_count;
+    int64_t due_ns;         // when its state ends by itself; 0: never
+    struct notice *notices; // in the order of their issue, the latest that have ended among them
+    size_t notice_count;
+    int64_t notice_serial; // grows with every change of a notice
 };
 
 enum load_balancer_state {

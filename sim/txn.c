@@ -114,15 +114,21 @@ int txn_load(struct txn *t, enum kind kind, int64_t project, const char *id, str
     return rc < 0 ? rc : 0;
 }
 
+const char *txn_id(struct txn *t, const char *prefix)
+{
+    char *made = arena_alloc(t->arena, ID_MAX);
+
+    id_make(made, prefix, t->cloud->seed, t->cloud->ledger.revision + 1);
+    return made;
+}
+
 struct resource *txn_new(struct txn *t, enum kind kind, bool in_project, const char *id)
 {
     const struct kind_ops *ops = kind_ops_of(kind);
     struct resource *r = arena_alloc(t->arena, ops->size);
 
     if (id == NULL) {
-        char *made = arena_alloc(t->arena, ID_MAX);
-        id_make(made, ops->id_prefix, t->cloud->seed, t->cloud->ledger.revision + 1);
-        id = made;
+        id = txn_id(t, ops->id_prefix);
     }
     r->kind = kind;
     r->id = id;

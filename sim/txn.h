@@ -35,6 +35,10 @@ int txn_find(struct txn *t, enum kind kind, int64_t project, const char *id, str
 // kind.
 struct resource *txn_new(struct txn *t, enum kind kind, bool in_project, const char *id);
 
+// A new id, made from the next revision, in the arena: for what is part of the record that is
+// written at that revision.
+const char *txn_id(struct txn *t, const char *prefix);
+
 // Writes a record: created when its seq is 0, updated otherwise.
 int txn_put(struct txn *t, struct resource *r, struct error *err);
 // Removes it; the event carries the record as it is now as its last document.
