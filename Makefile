@@ -114,6 +114,11 @@ plugin: ## build the Go programs (mockcloud-ccm, mockcloud-nodes) into build/
 	@mkdir -p build
 	$(GO_IN) "$(GO)" build -o ../build/ ./cmd/...
 
+.PHONY: images
+images: ## container images of server, CCM and CNI helper, from the local toolchain (TAG=dev)
+	@scripts/deps build go
+	@scripts/images --tag $(or $(TAG),dev)
+
 .PHONY: asan
 asan: ## build with AddressSanitizer and UBSan into build-asan/
 	@$(MAKE) SANITIZE=address all
