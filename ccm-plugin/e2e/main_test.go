@@ -175,11 +175,11 @@ func (e *environment) controlPlane() error {
 		return err
 	}
 	_, err = run(e.kubectl, "--kubeconfig", variables["KUBECONFIG"], "apply", "--server-side", "--force-conflicts",
-		"-f", filepath.Join(repository(), "ccm-plugin", "deploy", "rbac.yaml"))
+		"-f", filepath.Join(repository(), "ccm-plugin", "deploy", "base", "rbac.yaml"))
 	return err
 }
 
-// serviceAccount makes a kubeconfig of the account in deploy/rbac.yaml, so that every test proves its rights sufficient.
+// serviceAccount makes a kubeconfig of the account in deploy/base/rbac.yaml, so that every test proves its rights sufficient.
 func (e *environment) serviceAccount() (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
