@@ -1,5 +1,5 @@
-// The table of endpoints: the router, the OpenAPI check, the metrics, and later the call log and
-// the matching of faults all read it. One row per operation of openapi.json.
+// The table of endpoints: the router, the OpenAPI check, the metrics, the call log and the
+// matching of faults all read it. One row per operation of openapi.json.
 #ifndef API_ENDPOINT_H
 #define API_ENDPOINT_H
 
@@ -40,6 +40,11 @@ enum access { ACCESS_PUBLIC, ACCESS_CLOUD, ACCESS_SIM };
     X(NETWORK, "network")       \
     X(SINCE, "since")           \
     X(KIND, "kind")             \
+    X(CALLER, "caller")         \
+    X(OPERATION, "operation")   \
+    X(STATUS, "status")         \
+    X(SINCE_TIME, "since")      \
+    X(PROJECT, "project")       \
     X(TAGS, "tag.KEY")
 
 enum query_parameter {

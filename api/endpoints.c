@@ -3,6 +3,7 @@
 #include "api/handlers.h"
 
 #define PAGED (QUERY_LIMIT | QUERY_PAGE_TOKEN)
+#define CALLS (QUERY_CALLER | QUERY_OPERATION | QUERY_STATUS | QUERY_SINCE_TIME)
 #define RESOURCE (OF_PROJECT | TAKES_IF_MATCH)
 #define ACTION (RESOURCE | TAKES_IDEMPOTENCY_KEY)
 #define CREATE (OF_PROJECT | TAKES_IDEMPOTENCY_KEY | ANSWERS_LOCATION)
@@ -119,7 +120,18 @@ const struct endpoint endpoints[] = {
     READ("/v1/events", "events.list", ACCESS_CLOUD, OF_PROJECT,
          QUERY_SINCE | QUERY_LIMIT | QUERY_KIND, KIND_COUNT, handle_events),
 
+    READ("/v1/calls", "calls.list_own", ACCESS_CLOUD, OF_PROJECT, PAGED | CALLS, KIND_COUNT,
+         handle_calls),
+    READ("/v1/calls/counters", "calls.counters_own", ACCESS_CLOUD, OF_PROJECT, CALLS, KIND_COUNT,
+         handle_call_counters),
+
     // the hand of God
+    READ("/sim/v1/calls", "calls.list", ACCESS_SIM, 0, PAGED | CALLS | QUERY_PROJECT, KIND_COUNT,
+         handle_calls),
+    READ("/sim/v1/calls/counters", "calls.counters", ACCESS_SIM, 0, CALLS | QUERY_PROJECT,
+         KIND_COUNT, handle_call_counters),
+    CHANGE(DELETE, "/sim/v1/calls/counters", "calls.reset", ACCESS_SIM, 204, 0, KIND_COUNT, NULL,
+           NULL, handle_calls_reset),
     READ("/sim/v1/clock", "clock.get", ACCESS_SIM, 0, 0, KIND_COUNT, handle_clock_get),
     CLOCK(PATCH, "/sim/v1/clock", "clock.update", &body_clock_update, handle_clock_change),
     CLOCK(POST, "/sim/v1/clock/advance", "clock.advance", &body_clock_advance, handle_clock_change),

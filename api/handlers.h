@@ -11,6 +11,8 @@ endpoint_handler handle_change, handle_remove_listener, handle_remove_target, ha
     handle_clock_change, handle_clock_freeze, handle_clock_resume;
 // api/handle_events.c
 endpoint_handler handle_events;
+// api/handle_calls.c
+endpoint_handler handle_calls, handle_call_counters, handle_calls_reset;
 // api/handle_meta.c
 endpoint_handler handle_clock_get, handle_healthz, handle_readyz, handle_metrics, handle_openapi;
 

@@ -1,6 +1,7 @@
 // One request on one connection, as libmicrohttpd sees it.
 #include "api/http_internal.h"
 
+#include "api/calls.h"
 #include "api/metrics.h"
 #include "api/problem.h"
 #include "api/stream.h"
@@ -217,6 +218,7 @@ static void observe(const struct exchange *x)
     char status[16];
 
     metrics_observe(r->api->metrics, r->endpoint, r->reply.status, ns);
+    calls_record(r->api->calls, r, r->reply.status, ns);
     if (!log_enabled(LOG_DEBUG))
         return;
     snprintf(status, sizeof(status), "%d", r->reply.status);

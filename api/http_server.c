@@ -1,5 +1,6 @@
 #include "api/http_internal.h"
 
+#include "api/calls.h"
 #include "api/metrics.h"
 #include "api/stream.h"
 #include "base/log.h"
@@ -136,6 +137,11 @@ static int prepare(struct http_server *server, const struct http_config *config,
     if (!api->router || !api->metrics)
         return error_set(err, ERROR_INTERNAL, NULL, "out of memory");
     result = secret_make(api->request_prefix, sizeof(api->request_prefix), err);
+    if (result >= 0) {
+        api->calls =
+            calls_new(config->calls_kept, thread_count(config->threads), api->request_prefix);
+        result = api->calls ? 0 : error_set(err, ERROR_INTERNAL, NULL, "out of memory");
+    }
     if (result >= 0)
         result = cloud_token_add(cloud, config->token, err);
     if (result >= 0)
@@ -169,6 +175,7 @@ static void server_free(struct http_server *server)
     streams_free(server->api.streams);
     router_free(server->api.router);
     metrics_free(server->api.metrics);
+    calls_free(server->api.calls);
     pthread_cond_destroy(&server->idle);
     pthread_mutex_destroy(&server->lock);
     free(server);

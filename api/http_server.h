@@ -19,6 +19,7 @@ struct http_config {
     unsigned threads;     // 0: two to four, by processors
     size_t body_limit;    // bytes
     int64_t keepalive_ns; // of event streams
+    int64_t calls_kept;   // in the call log, by each thread
 };
 
 // Binds and serves. Refuses to listen beyond loopback without allowed_hosts. Errors name --listen.

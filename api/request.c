@@ -41,6 +41,7 @@ int request_begin(struct request *r, const char *method_name, struct error *err)
     bool known = method_parse(method_name, &method, &r->head);
     int result = auth_check_origin(r, err);
 
+    r->method = (int8_t)(known ? (int)method : -1);
     if (result < 0)
         return result;
     router_match(r->api->router, method, r->path.data, r->path.length, &match);

@@ -37,12 +37,14 @@ struct reply {
 
 struct stream; // api/stream.h
 struct metrics;
+struct calls; // api/calls.h
 
 // What every request shares; owned by the HTTP server.
 struct api {
     struct cloud *cloud;
     struct router *router;
     struct metrics *metrics;
+    struct calls *calls;
     struct streams *streams;
     const char *const *allowed_hosts; // NULL ends
     size_t body_limit;
@@ -57,6 +59,7 @@ struct request {
     struct span parameters[ROUTE_PARAMETERS];
     struct span path, query; // as sent, without '?'
     bool head;
+    int8_t method;   // enum method; -1: none of ours
     uint64_t number; // of the request id
     int64_t started_ns;
     struct headers headers;

@@ -44,20 +44,33 @@ double random_unit(uint64_t seed, int64_t revision, uint32_t stream)
 
 // The 122 random bits of a name-based UUID; version and variant are constants and left out of an
 // id.
-void id_make(char out[ID_MAX], const char *prefix, uint64_t seed, int64_t revision)
+static void make_id(char out[ID_MAX], const char *prefix, uint64_t seed, const char *name,
+                    size_t length)
 {
     // mockcloud's own namespace: any fixed UUID would do, but it must never change
     static const uuid_t root = {0x6d, 0x6f, 0x63, 0x6b, 0x63, 0x6c, 0x4f, 0x75,
                                 0xa4, 0x2d, 0x69, 0x64, 0x73, 0x2d, 0x76, 0x31};
     uuid_t space, id;
-    char name[64];
+    char seed_name[64];
 
-    snprintf(name, sizeof(name), "seed/%" PRIu64, seed);
-    uuid_generate_sha1(space, root, name, strlen(name));
-    snprintf(name, sizeof(name), "%.5s/%" PRId64, prefix, revision);
-    uuid_generate_sha1(id, space, name, strlen(name));
+    snprintf(seed_name, sizeof(seed_name), "seed/%" PRIu64, seed);
+    uuid_generate_sha1(space, root, seed_name, strlen(seed_name));
+    uuid_generate_sha1(id, space, name, length);
     snprintf(out, ID_MAX, "%.5s-%02x%02x%02x%02x%02x%02x%x%02x%02x", prefix, id[0], id[1], id[2],
              id[3], id[4], id[5], id[6] & 15u, id[7], id[9]);
+}
+
+void id_make(char out[ID_MAX], const char *prefix, uint64_t seed, int64_t revision)
+{
+    char name[64];
+
+    snprintf(name, sizeof(name), "%.5s/%" PRId64, prefix, revision);
+    make_id(out, prefix, seed, name, strlen(name));
+}
+
+void id_make_of_text(char out[ID_MAX], const char *prefix, uint64_t seed, const char *text)
+{
+    make_id(out, prefix, seed, text, strlen(text));
 }
 
 static bool from_system(void *out, size_t size)

@@ -18,6 +18,9 @@ double random_unit(uint64_t seed, int64_t revision, uint32_t stream); // [0, 1)
 // seed. `prefix` is at most 5 bytes.
 void id_make(char out[ID_MAX], const char *prefix, uint64_t seed, int64_t revision);
 
+// As id_make, of a text instead of a revision: the same text under the same seed has the same id.
+void id_make_of_text(char out[ID_MAX], const char *prefix, uint64_t seed, const char *text);
+
 // Secrets (tokens) and default seeds come from the operating system (getrandom), never from a seed.
 int secret_make(char *out, size_t size, struct error *err); // size-1 characters of [0-9a-f]
 uint64_t random_seed(void);

@@ -149,7 +149,8 @@ static int run(const struct serve_options *o, struct cloud *cloud, const char *t
                                  .token = token,
                                  .threads = (unsigned)o->threads,
                                  .body_limit = (size_t)o->max_body,
-                                 .keepalive_ns = o->keepalive_ns};
+                                 .keepalive_ns = o->keepalive_ns,
+                                 .calls_kept = o->calls_kept};
     struct http_server *server = NULL;
     int result = http_server_start(&config, cloud, &server, err);
 

@@ -25,6 +25,7 @@ static const char help[] =
     "                            what an answered change survives: kill -9, or loss of power too\n"
     "                            (process)\n"
     "  --events-kept N           number of events kept for watchers (100000)\n"
+    "  --calls-kept N            newest calls kept in the call log, by each thread (10000)\n"
     "  --max-body BYTES          largest request body (1048576)\n"
     "  --keepalive DURATION      longest silence of an event stream (15s)\n"
     "  --threads N               HTTP threads (2 to 4, by processors)\n"

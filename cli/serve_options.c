@@ -1,5 +1,6 @@
 #include "cli/serve_options.h"
 
+#include "api/calls.h"
 #include "api/json_in.h"
 #include "base/buffer.h"
 #include "base/timefmt.h"
@@ -145,6 +146,12 @@ static const struct field fields[] = {
      .minimum = 1,
      .maximum = KEPT_MAX,
      .fallback = 100000},
+    {.name = "calls_kept",
+     .type = FIELD_INT64,
+     .offset = AT(calls_kept),
+     .minimum = 1,
+     .maximum = CALLS_KEPT_MAX,
+     .fallback = CALLS_KEPT_DEFAULT},
     {.name = "keepalive",
      .type = FIELD_PARSED,
      .offset = AT(keepalive_ns),

@@ -24,6 +24,7 @@ struct serve_options {
     size_t allowed_host_count;
     int64_t max_body;
     int64_t events_kept;
+    int64_t calls_kept;
     int64_t keepalive_ns;
     int threads;
     // of the configuration file only

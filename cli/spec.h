@@ -99,7 +99,7 @@ struct alias {
 
 extern const struct kind kind_none, kind_instance, kind_lb, kind_pool, kind_address, kind_route,
     kind_zone, kind_region, kind_type, kind_project, kind_token, kind_latency, kind_event,
-    kind_clock, kind_advanced;
+    kind_clock, kind_advanced, kind_calls, kind_call_counter;
 extern const struct kind *const spec_kinds[]; // those with a noun; NULL ends
 extern const struct verb spec_verbs[];        // summary NULL ends
 extern const struct alias spec_aliases[];     // name NULL ends
@@ -112,6 +112,7 @@ extern const struct flag flags_list[], flags_instance_filter[], flags_lb_filter[
     flags_lb_create[], flags_lb_update[], flags_pool[], flags_target[], flags_address_create[],
     flags_route_create[], flags_route_update[], flags_update[], flags_zone[], flags_type[],
     flags_token[], flags_event[], flags_event_list[], flags_wait[];
+extern const struct flag flags_calls[], flags_calls_limit[], flags_calls_assert[];
 
 const struct kind *spec_kind(const char *noun); // by noun or synonym; NULL: no such kind
 const struct verb *spec_verb(const struct kind *kind, const char *name);

@@ -218,6 +218,30 @@ const struct flag flags_event_list[] = {
     {.name = "follow", .letter = 'f', .type = FLAG_BOOL, .help = "go on as they happen"},
     SWITCH("count", "print only how many there are"), END};
 
+const struct flag flags_calls[] = {
+    {.name = "caller", .type = FLAG_STRING, .use = USE_QUERY, .field = "caller", .value = "PATTERN",
+     .help = "only of these callers: user agent (mockcloud-ccm*), its product or a token's id"},
+    {.name = "op", .type = FLAG_STRING, .use = USE_QUERY, .field = "operation", .value = "PATTERN",
+     .help = "only of these operations (instances.*)"},
+    {.name = "status", .type = FLAG_STRING, .use = USE_QUERY, .field = "status",
+     .value = "STATUS[,STATUS]", .help = "only with one of these statuses (429,5xx)"},
+    {.name = "since", .type = FLAG_STRING, .use = USE_QUERY, .field = "since",
+     .value = "DURATION|TIME", .help = "only since then (wall time): 5m, 2026-11-25T10:00:00Z"},
+    SWITCH("all-projects", "of the whole server, not only of this project (scope sim)"),
+    END};
+
+const struct flag flags_calls_limit[] = {NUMBER("limit", 1, "at most N"), END};
+
+const struct flag flags_calls_assert[] = {
+    NUMBER("max", 0, "fail when there are more than N"),
+    NUMBER("min", 0, "fail when there are fewer than N"),
+    {.name = "max-per-minute", .type = FLAG_STRING, .value = "N",
+     .help = "fail when there are more than N per minute on average of the whole time that is "
+             "counted: since --since, or since the server started or the log was reset; less "
+             "than a minute counts as one"},
+    SWITCH("allow-none", "accept that nothing matched; --max 0 does, too"),
+    END};
+
 const struct flag flags_wait[] = {
     {.name = "for", .type = FLAG_STRING, .value = "CONDITION",
      .help = "deleted, exists, FIELD=VALUE[,VALUE] (state=running) or tag.KEY=VALUE; required"},

@@ -126,6 +126,20 @@ static const struct column advanced_columns[] = {TEXT("NOW", "clock.now"), TEXT(
                                                  TEXT("MODE", "clock.mode"),
                                                  TEXT("NEXT-DEADLINE", "clock.next_deadline"), END};
 
+static const struct column calls_columns[] = {
+    TEXT("TIME", "wall_time"),       TEXT("OPERATION", "operation"), TEXT("STATUS", "status"),
+    TEXT("SECONDS", "latency_seconds"), TEXT("CALLER", "caller.user_agent"),
+    TEXT("PATH", "path"),            TEXT("FAULT", "fault"),         WIDE("METHOD", "method"),
+    WIDE("PROJECT", "caller.project"), WIDE("SCOPE", "caller.scope"), WIDE("TOKEN", "caller.token_id"),
+    WIDE("CLOUD-TIME", "time"),      WIDE("REQUEST", "request_id"),  END};
+
+static const struct column call_counter_columns[] = {
+    TEXT("CALLS", "count"),    TEXT("OPERATION", "operation"),      TEXT("CALLER", "caller.user_agent"),
+    TEXT("2XX", "2xx"),        TEXT("3XX", "3xx"),                  TEXT("4XX", "4xx"),
+    TEXT("5XX", "5xx"),        TEXT("NONE", "none"),                TEXT("AVERAGE", "average"),
+    TEXT("LONGEST", "longest"), WIDE("PROJECT", "caller.project"),  WIDE("SCOPE", "caller.scope"),
+    WIDE("TOKEN", "caller.token_id"), END};
+
 const struct kind kind_none = {.noun = ""};
 const struct kind kind_instance = {
     "instance", "instances", "virtual machines", "instance", "/v1/instances",
@@ -157,6 +171,12 @@ const struct kind kind_clock = {"clock", NULL, "the cloud's time", "clock", "/si
 const struct kind kind_advanced = {"", NULL, NULL, NULL, "/sim/v1/clock/advance",
                                    "fired", NULL, advanced_columns};
 
+const struct kind kind_calls = {"calls", "call", "who called what, and how often", NULL,
+                                "/v1/calls", "request_id", NULL, calls_columns};
+const struct kind kind_call_counter = {"", NULL, NULL, NULL, "/v1/calls/counters",
+                                       "operation", NULL, call_counter_columns};
+
 const struct kind *const spec_kinds[] = {
     &kind_instance, &kind_lb,      &kind_pool,  &kind_address, &kind_route, &kind_zone,  &kind_region,
-    &kind_type,     &kind_project, &kind_token, &kind_latency, &kind_event, &kind_clock, NULL};
+    &kind_type,     &kind_project, &kind_token, &kind_latency, &kind_event, &kind_clock,
+    &kind_calls,    NULL};

@@ -29,6 +29,10 @@ int verb_clock_advance(struct cli *cli, struct failure *f);
 int verb_clock_scale(struct cli *cli, struct failure *f);
 int verb_events(struct cli *cli, struct failure *f); // events.c
 int verb_events_follow(struct cli *cli, struct failure *f);
+int verb_calls_list(struct cli *cli, struct failure *f); // calls.c
+int verb_calls_top(struct cli *cli, struct failure *f);
+int verb_calls_assert(struct cli *cli, struct failure *f);
+int verb_calls_reset(struct cli *cli, struct failure *f);
 int verb_wait(struct cli *cli, struct failure *f);   // wait.c
 int verb_status(struct cli *cli, struct failure *f); // status.c
 int verb_version(struct cli *cli, struct failure *f);

@@ -80,6 +80,7 @@ void cloud_wake(struct cloud *cloud); // wakes all waiters once, for shutdown an
 struct identity {
     int64_t project;
     char project_name[254];
+    char token_id[ID_MAX]; // tells tokens apart without being one; the same after a restart
     enum scope scope;
 };
 // Adds the token of the token file: scope sim, project default; never stored.
@@ -87,6 +88,8 @@ int cloud_token_add(struct cloud *cloud, const char *token, struct error *err);
 // ERROR_UNAUTHORIZED when unknown. Compares in constant time.
 int cloud_authenticate(struct cloud *cloud, const char *token, size_t length, struct identity *out,
                        struct error *err);
+// Whether the project still exists.
+bool cloud_project_lives(struct cloud *cloud, int64_t project);
 // The project of this name; ERROR_NOT_FOUND otherwise.
 int cloud_project(struct cloud *cloud, const char *name, int64_t *out, struct error *err);
 

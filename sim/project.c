@@ -185,6 +185,7 @@ static int note_token(void *context, const char *token, int64_t project, int sco
     for (struct project_link *link = p->first; link != NULL; link = link->next) {
         if (link->who.project == project) {
             link->who.scope = (enum scope)scope;
+            id_make_of_text(link->who.token_id, "tok", p->cloud->seed, token);
             return tokens_add(p->cloud->tokens, token, &link->who, false, p->err);
         }
     }
@@ -212,6 +213,7 @@ int cloud_token_add(struct cloud *cloud, const char *token, struct error *err)
     struct identity who = {
         .project = cloud->default_project, .project_name = "default", .scope = SCOPE_SIM};
 
+    id_make_of_text(who.token_id, "tok", cloud->seed, token);
     tokens_lock(cloud->tokens);
     int rc = tokens_add(cloud->tokens, token, &who, true, err);
     tokens_unlock(cloud->tokens);
@@ -225,6 +227,11 @@ int cloud_authenticate(struct cloud *cloud, const char *token, size_t length, st
         return 0;
     }
     return error_set(err, ERROR_UNAUTHORIZED, "Authorization", "this token is not known");
+}
+
+bool cloud_project_lives(struct cloud *cloud, int64_t project)
+{
+    return tokens_project_lives(cloud->tokens, project);
 }
 
 int cloud_project(struct cloud *cloud, const char *name, int64_t *out, struct error *err)

@@ -158,6 +158,18 @@ int64_t tokens_project(struct tokens *t, const char *name)
     return seq;
 }
 
+bool tokens_project_lives(struct tokens *t, int64_t seq)
+{
+    bool lives = false;
+
+    pthread_rwlock_rdlock(&t->lock);
+    for (struct named_project *p = t->projects; p != NULL && !lives; p = p->next) {
+        lives = p->seq == seq;
+    }
+    pthread_rwlock_unlock(&t->lock);
+    return lives;
+}
+
 bool tokens_find(struct tokens *t, const char *token, size_t length, struct identity *out)
 {
     bool found = false;

@@ -20,6 +20,7 @@ int tokens_add(struct tokens *t, const char *token, const struct identity *who, 
 void tokens_forget_stored(struct tokens *t); // all that are not fixed, and the projects
 void tokens_add_project(struct tokens *t, const char *name, int64_t seq);
 // Look-ups take the lock themselves.
+bool tokens_project_lives(struct tokens *t, int64_t seq);
 int64_t tokens_project(struct tokens *t, const char *name); // 0: there is none
 bool tokens_find(struct tokens *t, const char *token, size_t length, struct identity *out);
 

@@ -147,6 +147,8 @@ def walk_the_rest(call):
     call("projects.get", name="team")
     call("projects.create_token", {}, name="team")
     call("projects.delete", name="team")
+    for operation in ("list", "counters", "list_own", "counters_own", "reset"):
+        call(f"calls.{operation}")
     call("clock.get")
     call("clock.advance", {"by": "1s"})
     call("clock.freeze")

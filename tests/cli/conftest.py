@@ -90,6 +90,22 @@ def cli(server):
                MOCKCLOUD_TOKEN_FILE=str(server.token_file))
 
 
+@pytest.fixture
+def start_cli(tmp_path):
+    """Starts a server with more flags and gives the command that talks to it."""
+    started = []
+
+    def _start(*args):
+        server = Server(tmp_path, args=args).start()
+        started.append(server)
+        return Cli(MOCKCLOUD_URL=server.address if "://" in server.address else f"http://{server.address}",
+                   MOCKCLOUD_TOKEN_FILE=str(server.token_file))
+
+    yield _start
+    for server in started:
+        assert server.stop() == 0, server.lines
+
+
 @pytest.fixture(scope="session")
 def root():
     return ROOT
