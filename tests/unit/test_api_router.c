@@ -183,9 +183,13 @@ static void check_query(const json_t *d, const json_t *operation, const struct e
 #undef X
     };
 
-    for (int i = 0; i < QUERY_INDEX_TAGS; i++)
-        if (has_parameter(d, operation, "query", names[i]) != !!(e->query & (1U << i)))
+    for (int i = 0; i < QUERY_INDEX_TAGS; i++) {
+        unsigned of_that_name = 0; // `since` is a revision here and a time there
+        for (int k = 0; k < QUERY_INDEX_TAGS; k++)
+            of_that_name |= strcmp(names[i], names[k]) == 0 ? 1U << k : 0;
+        if (has_parameter(d, operation, "query", names[i]) != !!(e->query & of_that_name))
             fail_msg("%s: parameter %s", e->operation, names[i]);
+    }
 }
 
 static void check_body(const json_t *operation, const struct endpoint *e)
