@@ -1,5 +1,6 @@
 // Bodies of /sim/v1: catalogue, latencies, projects, tokens, clock.
 #include "api/bodies.h"
+#include "api/bodies_shape.h"
 #include "base/timefmt.h"
 #include "sim/cloud.h"
 
@@ -55,100 +56,15 @@ const struct schema body_token_create = {.name = "TokenCreate", .fields = token_
 
 // --- latencies ---
 
-static const char *const distribution_choices[] = {[DISTRIBUTION_FIXED] = "fixed",
-                                                   [DISTRIBUTION_UNIFORM] = "uniform",
-                                                   [DISTRIBUTION_NORMAL] = "normal",
-                                                   [DISTRIBUTION_LOGNORMAL] = "lognormal",
-                                                   [DISTRIBUTION_LOGNORMAL + 1] = NULL};
-
-struct duration {
-    bool given;
-    int64_t ns;
-};
-
-enum { VALUE, MIN, MAX, MEAN, STDDEV, DURATIONS };
-
-struct latency_body {
-    enum distribution_kind kind;
-    struct duration durations[DURATIONS];
-};
-
-static const char *const duration_names[DURATIONS] = {"value", "min", "max", "mean", "stddev"};
-
-static int parse_duration(struct json_in *in, const struct field *f, const json_t *value,
-                          char *object)
-{
-    struct error other = {0};
-    const char *text = json_in_string(in, value);
-    struct duration duration = {.given = true};
-
-    if (!text)
-        return -ERROR_INVALID;
-    if (duration_parse(text, &duration.ns, &other) < 0)
-        return json_in_repeat(in, NULL, &other);
-    memcpy(object + f->offset, &duration, sizeof(duration));
-    return 0;
-}
-
-// `takes`: mask of the durations that the distribution is made of.
-static int check_durations(struct json_in *in, const struct latency_body *body, unsigned takes)
-{
-    for (int i = 0; i < DURATIONS; i++) {
-        bool wanted = (takes >> i) & 1;
-        if (wanted && !body->durations[i].given)
-            return json_in_fail(in, duration_names[i], "is required");
-        if (!wanted && body->durations[i].given)
-            return json_in_fail(in, duration_names[i], "does not belong to a %s distribution",
-                                distribution_choices[body->kind]);
-    }
-    return 0;
-}
-
 static int convert_latency(struct json_in *in, const void *given, void *object)
 {
-    static const struct {
-        int a, b;
-    } parts[] = {[DISTRIBUTION_FIXED] = {VALUE, VALUE},
-                 [DISTRIBUTION_UNIFORM] = {MIN, MAX},
-                 [DISTRIBUTION_NORMAL] = {MEAN, STDDEV},
-                 [DISTRIBUTION_LOGNORMAL] = {MEAN, STDDEV}};
-    const struct latency_body *body = given;
-    int a = parts[body->kind].a, b = parts[body->kind].b;
-    int result = check_durations(in, body, 1U << a | 1U << b);
-
-    if (result < 0)
-        return result;
-    if (body->kind == DISTRIBUTION_UNIFORM && body->durations[MIN].ns > body->durations[MAX].ns)
-        return json_in_fail(in, "min", "is greater than max");
-    *(struct distribution *)object = (struct distribution){
-        .kind = body->kind,
-        .a = body->durations[a].ns,
-        .b = a == b ? 0 : body->durations[b].ns,
-    };
-    return 0;
+    return shape_convert(in, given, object);
 }
 
-#define DURATION(text, index)                                                                   \
-    {                                                                                           \
-        .name = (text), .type = FIELD_PARSED,                                                   \
-        .offset = offsetof(struct latency_body, durations) + (index) * sizeof(struct duration), \
-        .parse = parse_duration                                                                 \
-    }
-
-static const struct field latency_fields[] = {{.name = "distribution",
-                                               .type = FIELD_ENUM,
-                                               .required = true,
-                                               .offset = offsetof(struct latency_body, kind),
-                                               .choices = distribution_choices},
-                                              DURATION("value", VALUE),
-                                              DURATION("min", MIN),
-                                              DURATION("max", MAX),
-                                              DURATION("mean", MEAN),
-                                              DURATION("stddev", STDDEV),
-                                              {0}};
+static const struct field latency_fields[] = {SHAPE_FIELDS, {0}};
 const struct schema body_latency_put = {.name = "LatencyPut",
                                         .fields = latency_fields,
-                                        .size = sizeof(struct latency_body),
+                                        .size = sizeof(struct shape_body),
                                         .convert = convert_latency};
 
 // --- clock ---
@@ -172,20 +88,6 @@ const struct schema body_clock_update = {
 struct advance_body {
     struct duration by, to; // `to`: a time
 };
-
-static int parse_time(struct json_in *in, const struct field *f, const json_t *value, char *object)
-{
-    struct error other = {0};
-    const char *text = json_in_string(in, value);
-    struct duration time = {.given = true};
-
-    if (!text)
-        return -ERROR_INVALID;
-    if (time_parse(text, &time.ns, &other) < 0)
-        return json_in_repeat(in, NULL, &other);
-    memcpy(object + f->offset, &time, sizeof(time));
-    return 0;
-}
 
 static int convert_advance(struct json_in *in, const void *given, void *object)
 {

@@ -86,7 +86,7 @@ static int parse_body(struct request *r, struct arena *arena, void *object, stru
 
 static int check_query(const struct request *r, struct error *err)
 {
-    if (r->query.length > 0)
+    if (r->query.length > 0 && r->endpoint->query == 0)
         return error_set(err, ERROR_UNKNOWN_FIELD, "query", "this operation has no parameters");
     return 0;
 }

@@ -12,7 +12,7 @@
 
 #define LIST_BYTES_MAX ((size_t)64 << 20)
 
-// Zones, types, latencies and projects belong to no project.
+// Zones, types, latencies and projects belong to no project; fault rules of all are listed.
 static int64_t project_of(const struct request *r)
 {
     return r->endpoint->kind <= KIND_ROUTE ? r->project : 0;
@@ -158,6 +158,11 @@ static int list_query_of(struct request *r, const struct query *q, struct list_q
         .max_bytes = LIST_BYTES_MAX,
     };
     set_columns(q, out);
+    if (q->values[QUERY_INDEX_PROJECT]) {
+        const char *name = q->values[QUERY_INDEX_PROJECT];
+        if (cloud_project(r->api->cloud, name, &out->project, NULL) < 0)
+            return error_set(err, ERROR_INVALID, "project", "no such project: %s", name);
+    }
     return states ? states_parse(states, state_names(out->kind), &out->states, err) : 0;
 }
 

@@ -13,6 +13,8 @@ endpoint_handler handle_change, handle_remove_listener, handle_remove_target, ha
 endpoint_handler handle_events;
 // api/handle_calls.c
 endpoint_handler handle_calls, handle_call_counters, handle_calls_reset;
+// api/handle_faults.c
+endpoint_handler handle_fault_create, handle_faults_clear, handle_fault_stats;
 // api/handle_meta.c
 endpoint_handler handle_clock_get, handle_healthz, handle_readyz, handle_metrics, handle_openapi;
 

@@ -2,6 +2,7 @@
 #include "api/http_internal.h"
 
 #include "api/calls.h"
+#include "api/injection.h"
 #include "api/metrics.h"
 #include "api/problem.h"
 #include "api/stream.h"
@@ -299,6 +300,11 @@ static enum MHD_Result finish(struct exchange *x)
     }
     if (request_handle(&x->request, &error) < 0)
         return refuse(x, &error);
+    injection_ask(&x->request);
+    if (x->request.injection && x->request.injection->end) {
+        injection_refuse(&x->request);
+        return answer(x);
+    }
     return x->request.change ? submit(x) : answer(x);
 }
 

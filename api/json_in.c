@@ -263,6 +263,13 @@ static int read_tags(struct json_in *in, const struct field *f, const json_t *va
     return 0;
 }
 
+int json_in_tags(struct json_in *in, const json_t *value, struct tags_spec *out)
+{
+    static const struct field as_tags = {.type = FIELD_TAGS};
+
+    return read_tags(in, &as_tags, value, (char *)out);
+}
+
 static int read_list(struct json_in *in, const struct field *f, const json_t *value, char *object)
 {
     size_t count = json_array_size(value);

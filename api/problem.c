@@ -23,19 +23,54 @@ static void put_text(struct json_writer *w, const char *key, const char *text)
     jw_string_n(w, clean, length);
 }
 
+static void put_head(struct json_writer *w, const char *title, int status, const char *code)
+{
+    jw_object_begin(w);
+    jw_field_string(w, "type", "about:blank");
+    jw_field_string(w, "title", title);
+    jw_field_int(w, "status", status);
+    jw_field_string(w, "code", code);
+}
+
 void problem_encode(const struct error *err, const char *request_id, struct buffer *out)
 {
     struct json_writer w;
 
     jw_init(&w, out);
-    jw_object_begin(&w);
-    jw_field_string(&w, "type", "about:blank");
-    jw_field_string(&w, "title", error_title(err->code));
-    jw_field_int(&w, "status", error_status(err->code));
-    jw_field_string(&w, "code", error_string(err->code));
+    put_head(&w, error_title(err->code), error_status(err->code), error_string(err->code));
     put_text(&w, "detail", err->message);
     if (err->field[0])
         put_text(&w, "field", err->field);
+    jw_field_string(&w, "request_id", request_id);
+    jw_object_end(&w);
+}
+
+static enum error_code code_of_status(int status)
+{
+    static const enum error_code codes[] = {
+#define X(code, status, string, title) code,
+        ERROR_CODES(X)
+#undef X
+    };
+
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+        if (error_status(codes[i]) == status)
+            return codes[i];
+    return ERROR_NONE;
+}
+
+void problem_encode_injected(int status, const char *code, const char *message,
+                             const char *request_id, struct buffer *out)
+{
+    enum error_code usual = code_of_status(status);
+    bool known = usual != ERROR_NONE;
+    struct json_writer w;
+
+    jw_init(&w, out);
+    if (!code)
+        code = known ? error_string(usual) : status < 500 ? "invalid_argument" : "internal";
+    put_head(&w, known ? error_title(usual) : "Injected Fault", status, code);
+    put_text(&w, "detail", message ? message : "a fault rule says so");
     jw_field_string(&w, "request_id", request_id);
     jw_object_end(&w);
 }

@@ -10,4 +10,8 @@
 
 void problem_encode(const struct error *err, const char *request_id, struct buffer *out);
 
+// As a fault rule has it: any status and code; NULL: the usual ones of the status.
+void problem_encode_injected(int status, const char *code, const char *message,
+                             const char *request_id, struct buffer *out);
+
 #endif

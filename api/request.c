@@ -2,6 +2,7 @@
 
 #include "api/auth.h"
 #include "api/bodies.h"
+#include "api/injection.h"
 #include "api/problem.h"
 #include "api/query.h"
 #include "base/json_writer.h"
@@ -101,6 +102,7 @@ void request_set_fault(struct request *r, const char *id)
 
 void request_fini(struct request *r)
 {
+    injection_fini(r);
     buffer_fini(&r->body);
     buffer_fini(&r->reply.body);
     change_free(r->change);

@@ -35,7 +35,8 @@ struct reply {
     bool close; // the connection after it
 };
 
-struct stream; // api/stream.h
+struct stream;    // api/stream.h
+struct injection; // api/injection.h
 struct metrics;
 struct calls; // api/calls.h
 
@@ -70,6 +71,7 @@ struct request {
     struct buffer body;
     struct arena arena;
 
+    struct injection *injection; // what fault rules do to it; NULL: nothing. In the arena
     struct reply reply;
     struct change *change; // to be submitted, then answered by request_answer
     struct stream *stream; // instead of a reply body

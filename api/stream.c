@@ -182,8 +182,10 @@ struct filling {
 
 static int put_frame(void *context, const struct event *event, struct bytes envelope)
 {
-    static const char *const types[] = {
-        [EVENT_CREATED] = "created", [EVENT_UPDATED] = "updated", [EVENT_DELETED] = "deleted"};
+    static const char *const types[] = {[EVENT_CREATED] = "created",
+                                        [EVENT_UPDATED] = "updated",
+                                        [EVENT_DELETED] = "deleted",
+                                        [EVENT_FIRED] = "fired"};
     struct filling *filling = context;
     struct buffer *out = &filling->stream->pending;
 

@@ -230,21 +230,30 @@ static int option_value(struct http *h, const struct option *option, json_t **ou
 // The object that holds the last part of `field`, made on the way; *out_last is that part.
 static json_t *descend(json_t *body, const char *field, const char **out_last)
 {
-    const char *dot = strchr(field, '.');
+    const char *dot;
     char name[64];
-    json_t *inner;
 
-    *out_last = field;
-    if (dot == NULL)
-        return body;
-    snprintf(name, sizeof name, "%.*s", (int)(dot - field), field);
-    inner = json_object_get(body, name);
-    if (inner == NULL) {
-        inner = json_object();
-        json_object_set_new(body, name, inner);
+    for (; (dot = strchr(field, '.')) != NULL; field = dot + 1) {
+        json_t *inner;
+
+        snprintf(name, sizeof name, "%.*s", (int)(dot - field), field);
+        inner = json_object_get(body, name);
+        if (inner == NULL) {
+            inner = json_object();
+            json_object_set_new(body, name, inner);
+        }
+        body = inner;
     }
-    *out_last = dot + 1;
-    return inner;
+    *out_last = field;
+    return body;
+}
+
+void body_set(json_t *body, const char *field, json_t *value)
+{
+    const char *last;
+    json_t *object = descend(body, field, &last);
+
+    json_object_set_new(object, last, value);
 }
 
 static json_t *inner_value(json_t *body, const char *field, json_t *fresh)
@@ -259,9 +268,10 @@ static json_t *inner_value(json_t *body, const char *field, json_t *fresh)
     return fresh;
 }
 
-static int set_tag(json_t *body, const struct option *option, struct failure *f)
+static int set_tag(json_t *object, const char *field, const struct option *option,
+                   struct failure *f)
 {
-    json_t *tags = inner_value(body, option->flag->field, json_object());
+    json_t *tags = inner_value(object, field, json_object());
     const char *value = option->value;
     size_t length = strcspn(value, "=");
     char key[256];
@@ -286,7 +296,7 @@ static int set_option(struct http *h, json_t *body, const struct option *option,
     int rc;
 
     if (option->flag->type == FLAG_TAG || option->flag->type == FLAG_TAG_KEY)
-        return set_tag(body, option, f);
+        return set_tag(object, last, option, f);
     if (option->flag->repeat) {
         array = inner_value(object, last, json_array());
         if (strcmp(option->value, "none") == 0)

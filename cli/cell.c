@@ -132,6 +132,21 @@ static void append_tags(struct buffer *cell, const json_t *tags)
     }
 }
 
+// {"error": {"status": 503}} as error(status=503).
+static void append_named(struct buffer *cell, const json_t *object)
+{
+    void *at = json_object_iter((json_t *)(uintptr_t)object);
+
+    if (at == NULL)
+        return;
+    buffer_append_string(cell, json_object_iter_key(at));
+    if (json_object_size(json_object_iter_value(at)) == 0)
+        return;
+    buffer_append_string(cell, "(");
+    append_tags(cell, json_object_iter_value(at));
+    buffer_append_string(cell, ")");
+}
+
 void output_age(int64_t age_ns, struct buffer *cell)
 {
     int64_t s = age_ns > 0 ? age_ns / NS_PER_S : 0;
@@ -214,6 +229,9 @@ void output_cell(struct output *out, const struct column *column, const json_t *
         break;
     case COLUMN_LIST:
         append_list(cell, value, column->parameter);
+        break;
+    case COLUMN_NAMED:
+        append_named(cell, value);
         break;
     default:
         append_scalar(cell, value);

@@ -284,6 +284,10 @@ void resource_query(const struct command *c, struct buffer *out)
     for (size_t i = 0; i < c->option_count; i++)
         if (c->options[i].flag->use == USE_QUERY)
             query_option(&c->options[i], out);
+    if (c->verb->kind == &kind_fault && args_has(c, "project")) { // theirs is no header
+        buffer_printf(out, "%sproject=", out->length > 0 ? "&" : "");
+        http_escape(out, args_value(c, "project"));
+    }
 }
 
 static void draw_as_asked(const struct command *c, json_t *items)

@@ -50,7 +50,8 @@ enum column_format {
     COLUMN_ADDRESS,
     COLUMN_TAGS,
     COLUMN_COUNT,
-    COLUMN_LIST
+    COLUMN_LIST,
+    COLUMN_NAMED // an object of one field, itself an object: its name, and what is in it
 };
 
 struct column {
@@ -99,7 +100,7 @@ struct alias {
 
 extern const struct kind kind_none, kind_instance, kind_lb, kind_pool, kind_address, kind_route,
     kind_zone, kind_region, kind_type, kind_project, kind_token, kind_latency, kind_event,
-    kind_clock, kind_advanced, kind_calls, kind_call_counter;
+    kind_clock, kind_advanced, kind_calls, kind_call_counter, kind_fault, kind_fault_stats;
 extern const struct kind *const spec_kinds[]; // those with a noun; NULL ends
 extern const struct verb spec_verbs[];        // summary NULL ends
 extern const struct alias spec_aliases[];     // name NULL ends
@@ -113,6 +114,7 @@ extern const struct flag flags_list[], flags_instance_filter[], flags_lb_filter[
     flags_route_create[], flags_route_update[], flags_update[], flags_zone[], flags_type[],
     flags_token[], flags_event[], flags_event_list[], flags_wait[];
 extern const struct flag flags_calls[], flags_calls_limit[], flags_calls_assert[];
+extern const struct flag flags_fault_effect[], flags_fault_match[], flags_fault_when[];
 
 const struct kind *spec_kind(const char *noun); // by noun or synonym; NULL: no such kind
 const struct verb *spec_verb(const struct kind *kind, const char *name);

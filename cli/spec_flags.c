@@ -6,7 +6,8 @@
 #define END {.name = NULL}
 #define INSTANCE_STATES "pending,running,stopping,stopped,rebooting,terminating,terminated,error"
 #define EVENT_KINDS                                                                                \
-    "instance,load_balancer,target_pool,address,route,zone,instance_type,project,latency,clock"
+    "instance,load_balancer,target_pool,address,route,zone,instance_type,project,latency,clock,"    \
+    "fault,quota,scenario,chaos"
 
 #define TAG_FILTER                                                                                 \
     {.name = "tag", .type = FLAG_TAG, .use = USE_QUERY, .repeat = true, .value = "KEY=VALUE",      \
@@ -240,6 +241,78 @@ const struct flag flags_calls_assert[] = {
              "counted: since --since, or since the server started or the log was reset; less "
              "than a minute counts as one"},
     SWITCH("allow-none", "accept that nothing matched; --max 0 does, too"),
+    END};
+
+// Fault rules. What an effect is made of, cli/fault.c puts into the body.
+const struct flag flags_fault_effect[] = {
+    {.name = "error", .type = FLAG_STRING, .value = "STATUS[:CODE]",
+     .help = "refuse with this HTTP status (400 to 599)"},
+    {.name = "message", .type = FLAG_STRING, .value = "TEXT", .help = "of --error, --exhausted, "
+     "--fail-transition and --half-applied error"},
+    {.name = "retry-after", .type = FLAG_DURATION, .value = "DURATION",
+     .help = "of --error: what the client is told"},
+    {.name = "latency", .type = FLAG_STRING, .value = "SHAPE",
+     .help = "wait: DURATION, MIN..MAX, normal:MEAN:STDDEV or lognormal:MEAN:STDDEV"},
+    {.name = "throttle", .type = FLAG_STRING, .value = "N/s[:BURST]",
+     .help = "refuse with 429 what exceeds this rate (/s, /m or /h)"},
+    SWITCH("hang", "never answer"),
+    {.name = "at-most", .type = FLAG_DURATION, .value = "DURATION",
+     .help = "of --hang and --half-applied silence: then close the connection (default 5m)"},
+    SWITCH("reset", "reset the connection"),
+    {.name = "truncate", .type = FLAG_STRING, .value = "BYTES|half",
+     .help = "close the connection after so much of the reply's body"},
+    {.name = "half-applied", .type = FLAG_CHOICE, .value = "REPLY", .choices = "error,drop,silence",
+     .help = "commit the change, then fail, close the connection or never answer"},
+    {.name = "stale", .type = FLAG_STRING, .value = "N|DURATION",
+     .help = "answer reads from N revisions or so long ago"},
+    {.name = "hide-new", .type = FLAG_DURATION, .value = "DURATION",
+     .help = "do not find what was created so recently"},
+    SWITCH("reorder", "lists come in another order"),
+    {.name = "wrong", .type = FLAG_STRING, .value = "WHAT[:SKEW]",
+     .help = "answer addresses_missing, addresses_reordered, addresses_wrong, duplicate_names, "
+             "malformed_ids or clock_skew:-5m"},
+    {.name = "exhausted", .type = FLAG_CHOICE, .value = "WHAT", .choices = "capacity,quota",
+     .help = "refuse changes: out of capacity or quota"},
+    {.name = "zone-outage", .type = FLAG_STRING, .value = "ZONE", .help = "this zone is down"},
+    {.name = "stuck", .type = FLAG_STRING, .value = "DURATION|ever",
+     .help = "timed transitions do not come to their end"},
+    {.name = "fail-transition", .type = FLAG_STRING, .value = "CODE",
+     .help = "timed transitions end in state error, for this reason"},
+    SWITCH("stream-cut", "end event streams before the event"),
+    {.name = "stream-lag", .type = FLAG_DURATION, .value = "DURATION",
+     .help = "events come so much later"},
+    SWITCH("stream-duplicate", "events come twice"),
+    {.name = "wait-clock", .type = FLAG_CHOICE, .value = "CLOCK", .choices = "real,cloud",
+     .help = "whose time --latency, --hang and --throttle take"},
+    END};
+
+const struct flag flags_fault_match[] = {
+    {.name = "op", .type = FLAG_STRING, .use = USE_BODY, .repeat = true,
+     .field = "match.operations", .value = "GLOB",
+     .help = "operation ids (instances.*), or transitions (instance.pending); repeatable"},
+    BODY_TEXT("user-agent", "match.caller.user_agent", "GLOB", "only calls of this client"),
+    BODY_CHOICE("scope", "match.caller.scope", "SCOPE", "cloud,sim", "only with such a token"),
+    BODY_CHOICE("kind", "match.resource.kind", "KIND", EVENT_KINDS, "only about such a resource"),
+    BODY_TEXT("id", "match.resource.id", "ID", "only about the one with this id"),
+    BODY_TEXT("resource", "match.resource.name", "GLOB", "only about those of this name"),
+    BODY_TEXT("zone", "match.resource.zone", "ZONE", "only about those in this zone"),
+    BODY_TEXT("type", "match.resource.type", "TYPE", "only about those of this type"),
+    BODY_TEXT("in-state", "match.resource.state", "STATE", "only about those in this state"),
+    {.name = "tag", .type = FLAG_TAG, .use = USE_BODY, .repeat = true,
+     .field = "match.resource.tags", .value = "KEY=VALUE",
+     .help = "only about those with this tag (repeatable)"},
+    END};
+
+const struct flag flags_fault_when[] = {
+    {.name = "probability", .type = FLAG_STRING, .value = "P",
+     .help = "this share of them (0 to 1), drawn from the cloud's seed"},
+    BODY_INT("first", "when.first", 1, 1000000000, "only the first N that match"),
+    BODY_INT("every", "when.every", 1, 1000000000, "only every Nth"),
+    BODY_INT("after", "when.after", 1, 1000000000, "not the first N that match"),
+    BODY_INT("times", "when.times", 1, 1000000000, "at most N firings"),
+    BODY_TEXT("from", "when.from", "TIME|DURATION", "from this time on, or after so long"),
+    BODY_TEXT("until", "when.until", "TIME|DURATION", "until this time, or for so long"),
+    BODY_TEXT("name", "name", "NAME", "the name, which may also come first"),
     END};
 
 const struct flag flags_wait[] = {

@@ -118,6 +118,26 @@ static const struct column event_columns[] = {
     WIDE("OPERATION", "cause.operation"), WIDE("PROJECT", "project"),
     END};
 
+static const struct column fault_columns[] = {
+    TEXT("NAME", "name"),
+    TEXT("ID", "id"),
+    {"OPERATIONS", "match.operations", COLUMN_LIST, false, NULL},
+    {"EFFECT", "effect", COLUMN_NAMED, false, NULL},
+    TEXT("MATCHED", "stats.matched"),
+    TEXT("FIRED", "stats.fired"),
+    TEXT("LEFT", "stats.remaining"),
+    AGE,
+    WIDE("PROJECT", "project"),
+    WIDE("PROBABILITY", "when.probability"),
+    WIDE("UNTIL", "when.until"),
+    WIDE("LAST-FIRED", "stats.last_fired_at"),
+    REVISION,
+    END};
+
+static const struct column fault_stats_columns[] = {
+    TEXT("MATCHED", "matched"), TEXT("FIRED", "fired"), TEXT("LEFT", "remaining"),
+    TEXT("LAST-FIRED", "last_fired_at"), END};
+
 static const struct column clock_columns[] = {TEXT("NOW", "now"), TEXT("MODE", "mode"),
                                               TEXT("SCALE", "scale"), TEXT("FROZEN", "frozen"),
                                               TEXT("NEXT-DEADLINE", "next_deadline"), END};
@@ -168,6 +188,10 @@ const struct kind kind_event = {"event", NULL, "what happened, as a list or as i
                                 "/v1/events", "revision", NULL, event_columns};
 const struct kind kind_clock = {"clock", NULL, "the cloud's time", "clock", "/sim/v1/clock",
                                 "now", NULL, clock_columns};
+const struct kind kind_fault = {"fault", "faults", "fault rules: what goes wrong, when, for whom",
+                                "fault", "/sim/v1/faults", "id", NULL, fault_columns};
+const struct kind kind_fault_stats = {"", NULL, NULL, NULL, NULL, "fired", NULL,
+                                      fault_stats_columns};
 const struct kind kind_advanced = {"", NULL, NULL, NULL, "/sim/v1/clock/advance",
                                    "fired", NULL, advanced_columns};
 
@@ -179,4 +203,4 @@ const struct kind kind_call_counter = {"", NULL, NULL, NULL, "/v1/calls/counters
 const struct kind *const spec_kinds[] = {
     &kind_instance, &kind_lb,      &kind_pool,  &kind_address, &kind_route, &kind_zone,  &kind_region,
     &kind_type,     &kind_project, &kind_token, &kind_latency, &kind_event, &kind_clock,
-    &kind_calls,    NULL};
+    &kind_calls,    &kind_fault,   NULL};

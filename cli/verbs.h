@@ -27,6 +27,10 @@ int verb_token_create(struct cli *cli, struct failure *f);
 int verb_latency_set(struct cli *cli, struct failure *f);
 int verb_clock_advance(struct cli *cli, struct failure *f);
 int verb_clock_scale(struct cli *cli, struct failure *f);
+int verb_fault_add(struct cli *cli, struct failure *f); // fault.c
+int verb_fault_remove(struct cli *cli, struct failure *f);
+int verb_fault_stats(struct cli *cli, struct failure *f);
+int verb_fault_clear(struct cli *cli, struct failure *f);
 int verb_events(struct cli *cli, struct failure *f); // events.c
 int verb_events_follow(struct cli *cli, struct failure *f);
 int verb_calls_list(struct cli *cli, struct failure *f); // calls.c

@@ -8,6 +8,7 @@
 #define SIM_CHANGE_H
 
 #include "base/clock.h"
+#include "sim/fault.h"
 #include "sim/records.h"
 
 struct change;
@@ -93,6 +94,15 @@ struct route_spec {
     struct tags_spec tags;
 };
 
+struct fault_spec {
+    const char *name;
+    const char *project; // of match; for the front door, which sets change.project
+    struct fault_match match;
+    struct fault_when when;
+    bool from_is_delay, until_is_delay; // the times count from the creation
+    struct fault_effect effect;
+};
+
 enum clock_action {
     CLOCK_ADVANCE_BY,
     CLOCK_ADVANCE_TO,
@@ -148,6 +158,7 @@ struct change {
             int max_pods;
         } instance_type;
         struct distribution latency;
+        struct fault_spec fault;
         struct {
             const char *name;
         } project_create;
@@ -188,6 +199,9 @@ change_apply route_create, route_update, route_delete;
 change_apply zone_put, zone_delete, instance_type_put, instance_type_delete, latency_put,
     latency_delete;
 change_apply project_create, project_delete, project_create_token;
+
+// fault rules (sim/fault_ops.c); c->project 0: of all projects
+change_apply fault_create, fault_delete, faults_clear;
 
 // For the operations: ERROR_PRECONDITION unless c->if_match is 0 or the resource's revision.
 int change_check_match(const struct change *c, const struct resource *r, struct error *err);

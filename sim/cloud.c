@@ -1,4 +1,5 @@
 #include "sim/cloud_internal.h"
+#include "sim/fault_internal.h"
 
 #include "base/log.h"
 
@@ -39,6 +40,11 @@ int cloud_open(const struct cloud_config *config, struct cloud **out, struct err
     int rc = pools_parse(cloud, &config->pools, err);
     rc = rc < 0 ? rc : store_open(&config->store, &cloud->store, err);
     rc = rc < 0 ? rc : ledger_load(cloud, config, err);
+    if (rc == 0) {
+        cloud->faults = faults_new(cloud->seed);
+        rc = cloud->faults == NULL ? error_set(err, ERROR_INTERNAL, NULL, "out of memory")
+                                   : faults_load(cloud, err);
+    }
     if (rc == 0) {
         news_batch_truncate(&cloud->pending, 0); // of a new database: nobody has watched
         cloud->news = news_new(cloud->ledger.revision);
@@ -90,6 +96,7 @@ void cloud_close(struct cloud *cloud)
     news_batch_fini(&cloud->pending);
     news_free(cloud->news);
     tokens_free(cloud->tokens);
+    faults_free(cloud->faults);
     clock_free(cloud->clock);
     store_close(cloud->store);
     buffer_fini(&cloud->document);

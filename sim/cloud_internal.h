@@ -4,6 +4,7 @@
 #define SIM_CLOUD_INTERNAL_H
 
 #include "sim/cloud.h"
+#include "sim/fault.h"
 #include "sim/news.h"
 #include "sim/tokens.h"
 #include "sim/txn.h"
@@ -73,6 +74,7 @@ struct cloud {
 
     struct news *news;
     struct tokens *tokens;
+    struct faults *faults;
     atomic_llong next_deadline_ns, trimmed; // of the ledger, for readers
     atomic_llong changes, refused, batches, fired;
     atomic_bool writable;
@@ -93,6 +95,7 @@ struct resource *record_from_row(enum kind kind, const struct row *row, struct a
                                  struct error *err);
 
 int pools_parse(struct cloud *cloud, const struct pool_config *config, struct error *err);
+bool transition_like(const char *glob); // whether it matches the name of one
 int transition_parse(const char *name, enum transition *out, struct error *err);
 struct distribution transition_default(enum transition transition);
 void encode_clock(struct cloud *cloud, struct json_writer *w);

@@ -1,4 +1,5 @@
 // How long timed transitions take: defaults, the latencies that were set, and the draws.
+#include "base/glob.h"
 #include "base/timefmt.h"
 #include "sim/cloud_internal.h"
 #include "sim/pack.h"
@@ -31,6 +32,16 @@ int transition_parse(const char *name, enum transition *out, struct error *err)
         }
     }
     return error_set(err, ERROR_INVALID, "transition", "there is no timed transition %s", name);
+}
+
+bool transition_like(const char *glob)
+{
+    for (int i = 0; i < TRANSITION_COUNT; i++) {
+        if (glob_match(glob, transition_names[i])) {
+            return true;
+        }
+    }
+    return false;
 }
 
 struct distribution transition_default(enum transition transition)

@@ -24,7 +24,7 @@ struct news {
 
 void event_encode(const struct event *event, struct json_writer *w)
 {
-    static const char *const types[] = {"created", "updated", "deleted"};
+    static const char *const types[] = {"created", "updated", "deleted", "fired"};
     static const char *const causes[] = {"api", "timer", "seed"};
 
     jw_object_begin(w);

@@ -96,7 +96,7 @@ static int delete_all(struct txn *t, enum kind kind, int64_t project, struct err
     for (struct id_link *link = ids.first; rc == 0 && link != NULL; link = link->next) {
         rc = txn_load(t, kind, project, link->id, &r, err);
         if (rc == 0) {
-            rc = txn_delete(t, r, err);
+            rc = kind == KIND_FAULT ? fault_remove(t, r, err) : txn_delete(t, r, err);
         }
     }
     return rc;
@@ -104,8 +104,8 @@ static int delete_all(struct txn *t, enum kind kind, int64_t project, struct err
 
 int project_delete(struct txn *t, struct change *c, struct error *err)
 {
-    static const enum kind kinds[] = {KIND_ROUTE, KIND_LOAD_BALANCER, KIND_TARGET_POOL,
-                                      KIND_ADDRESS, KIND_INSTANCE};
+    static const enum kind kinds[] = {KIND_ROUTE,   KIND_LOAD_BALANCER, KIND_TARGET_POOL,
+                                      KIND_ADDRESS, KIND_INSTANCE,      KIND_FAULT};
     struct resource *r;
 
     if (strcmp(c->id, "default") == 0) {
@@ -128,7 +128,6 @@ int project_delete(struct txn *t, struct change *c, struct error *err)
 
 int project_create_token(struct txn *t, struct change *c, struct error *err)
 {
-    static const char *const scopes[] = {[SCOPE_CLOUD] = "cloud", [SCOPE_SIM] = "sim"};
     struct resource *r;
     struct json_writer w;
 
@@ -143,7 +142,7 @@ int project_create_token(struct txn *t, struct change *c, struct error *err)
     jw_init(&w, &c->document);
     jw_object_begin(&w);
     jw_field_string(&w, "token", c->request.token.token);
-    jw_field_string(&w, "scope", scopes[c->request.token.scope]);
+    jw_field_string(&w, "scope", scope_names[c->request.token.scope]);
     jw_field_string(&w, "project", r->name);
     jw_object_end(&w);
     return 0;

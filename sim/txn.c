@@ -22,6 +22,7 @@ const struct kind_ops *kind_ops_of(enum kind kind)
         [KIND_INSTANCE_TYPE] = &instance_type_kind,
         [KIND_LATENCY] = &latency_kind,
         [KIND_PROJECT] = &project_kind,
+        [KIND_FAULT] = &fault_kind,
     };
     return all[kind];
 }
@@ -188,7 +189,7 @@ static int resource_event(struct txn *t, const struct resource *r, int64_t previ
 
 static void log_change(const struct txn *t, const struct resource *r, enum event_type type)
 {
-    static const char *const verbs[] = {"created", "updated", "deleted"};
+    static const char *const verbs[] = {"created", "updated", "deleted", "fired"};
     const char *const *states = kind_ops_of(r->kind)->state_names;
     enum log_level level = LOG_DEBUG;
     const char *from = "", *to = "";
@@ -277,9 +278,13 @@ static void note_due(struct ledger *ledger, int64_t transition_ns)
 
 int txn_put(struct txn *t, struct resource *r, struct error *err)
 {
+    return txn_put_as(t, r, r->seq == 0 ? EVENT_CREATED : EVENT_UPDATED, err);
+}
+
+int txn_put_as(struct txn *t, struct resource *r, enum event_type type, struct error *err)
+{
     bool is_new = r->seq == 0;
     int64_t previous = r->revision;
-    enum event_type type = is_new ? EVENT_CREATED : EVENT_UPDATED;
     struct bytes document;
 
     int rc = encode_document(t, r, &document, err);

@@ -41,6 +41,8 @@ const char *txn_id(struct txn *t, const char *prefix);
 
 // Writes a record: created when its seq is 0, updated otherwise.
 int txn_put(struct txn *t, struct resource *r, struct error *err);
+// As txn_put, with another type of event: EVENT_FIRED.
+int txn_put_as(struct txn *t, struct resource *r, enum event_type type, struct error *err);
 // Removes it; the event carries the record as it is now as its last document.
 int txn_delete(struct txn *t, struct resource *r, struct error *err);
 
@@ -79,7 +81,10 @@ int target_pool_instance_changed(struct txn *t, const struct instance *i, struct
 
 const struct kind_ops *kind_ops_of(enum kind kind);
 extern const struct kind_ops instance_kind, load_balancer_kind, target_pool_kind, address_kind,
-    route_kind, zone_kind, instance_type_kind, latency_kind, project_kind;
+    route_kind, zone_kind, instance_type_kind, latency_kind, project_kind, fault_kind;
+
+// Removes a fault rule (sim/fault_ops.c).
+int fault_remove(struct txn *t, struct resource *r, struct error *err);
 
 // Tag map changes, shared by all kinds. Sorted, refused when over 50.
 int resource_tags_patch(struct txn *t, struct resource *r, const struct tag_patch *patch,

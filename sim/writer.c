@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/timefmt.h"
 #include "sim/cloud_internal.h"
+#include "sim/fault_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -29,12 +30,14 @@ static void begin_txn(struct cloud *cloud, struct txn *t)
 struct mark { // what a failed step puts back
     struct ledger ledger;
     size_t news;
+    size_t faults;
 };
 
 static int step_begin(struct cloud *cloud, struct mark *mark, struct error *err)
 {
     mark->ledger = cloud->ledger;
     mark->news = cloud->pending.count;
+    mark->faults = faults_mark(cloud->faults);
     return store_savepoint(cloud->store, err);
 }
 
@@ -46,9 +49,22 @@ static int step_end(struct cloud *cloud, const struct mark *mark, int rc, struct
     if (rc < 0) {
         store_savepoint_rollback(cloud->store);
         news_batch_truncate(&cloud->pending, mark->news);
+        faults_truncate(cloud->faults, mark->faults);
         cloud->ledger = mark->ledger;
     }
     return rc;
+}
+
+// The faults that fired during a step, after its end: they are told also when it failed.
+static int write_fired(struct cloud *cloud, struct error *err)
+{
+    struct mark mark;
+
+    if (!faults_any_fired(cloud->faults)) {
+        return 0;
+    }
+    int rc = step_begin(cloud, &mark, err);
+    return rc < 0 ? rc : step_end(cloud, &mark, faults_write_fired(cloud, err), err);
 }
 
 // --- changes ---
@@ -104,6 +120,7 @@ static int apply(struct txn *t, struct change *c, struct error *err)
 
 static void apply_change(struct cloud *cloud, struct change *c)
 {
+    struct error err = {0};
     struct mark mark;
     struct txn t;
 
@@ -119,6 +136,9 @@ static void apply_change(struct cloud *cloud, struct change *c)
     }
     if (rc < 0) {
         buffer_clear(&c->document);
+    }
+    if (write_fired(cloud, &err) < 0) {
+        log_line(LOG_ERROR, "a firing could not be written", "error", err.message, NULL);
     }
 }
 
@@ -158,7 +178,7 @@ static int fire(struct cloud *cloud, enum kind kind, struct row *row, struct err
     if (rc < 0 && err->code != ERROR_STORAGE) {
         rc = postpone(cloud, kind, row, err);
     }
-    return rc;
+    return rc < 0 ? rc : write_fired(cloud, err);
 }
 
 // Fires what is due by `up_to`, in (due, revision) order, at most `limit`; returns how many or an
@@ -248,6 +268,7 @@ static int finish(struct cloud *cloud, const struct mark *mark, int rc, struct e
     atomic_store(&cloud->writable, rc == 0);
     if (rc < 0) {
         news_batch_truncate(&cloud->pending, 0);
+        faults_truncate(cloud->faults, 0);
         cloud->ledger = mark->ledger;
         return rc;
     }
@@ -257,6 +278,7 @@ static int finish(struct cloud *cloud, const struct mark *mark, int rc, struct e
             log_line(LOG_ERROR, "tokens could not be read", "error", err->message, NULL);
         }
     }
+    faults_publish(cloud->faults);
     cloud->saved = cloud->ledger;
     atomic_store(&cloud->next_deadline_ns, cloud->ledger.next_due_ns);
     atomic_store(&cloud->trimmed, cloud->ledger.trimmed);

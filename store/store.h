@@ -74,7 +74,7 @@ struct row {
     struct bytes document;
 };
 
-enum event_type { EVENT_CREATED, EVENT_UPDATED, EVENT_DELETED };
+enum event_type { EVENT_CREATED, EVENT_UPDATED, EVENT_DELETED, EVENT_FIRED }; // append only
 enum cause_type { CAUSE_API, CAUSE_TIMER, CAUSE_SEED };
 
 struct event {

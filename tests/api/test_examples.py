@@ -39,6 +39,7 @@ def made_for(api, operation):
         "target_pools": lambda: api.pool(), "addresses": lambda: api.post("/v1/addresses", {}),
         "routes": lambda: api.route("10.200.0.0/24", {"address": "10.0.0.1"}),
     }
+    make["faults"] = lambda: api.post("/sim/v1/faults", {"match": {"operations": ["*"]}, "effect": {"reset": {}}})
     template = BY_ID[operation].template
     parameters = {"transition": "instance.pending", "listener": "tcp-80", "target": "192.0.2.10"}
     if "{id}" in template:
@@ -149,6 +150,13 @@ def walk_the_rest(call):
     call("projects.delete", name="team")
     for operation in ("list", "counters", "list_own", "counters_own", "reset"):
         call(f"calls.{operation}")
+    rule = {"match": {"operations": ["instances.create"]}, "effect": {"error": {"status": 503}}}
+    fault = call("faults.create", rule)["id"]
+    call("faults.list")
+    call("faults.get", id=fault)
+    call("faults.stats", id=fault)
+    call("faults.delete", id=fault)
+    call("faults.clear")
     call("clock.get")
     call("clock.advance", {"by": "1s"})
     call("clock.freeze")

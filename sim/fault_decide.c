@@ -1,0 +1,330 @@
+// Deciding: which rules a call meets, which of those fire, and how a firing is told.
+#include "base/glob.h"
+#include "sim/cloud_internal.h"
+#include "sim/fault_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define QUEUED_MAX 256 // firings of one rule on their way to the writer
+
+// Draws of one firing, as streams of random_u64.
+enum { STREAM_DIE, STREAM_OF_FIRING };
+
+// --- matching ---
+
+bool fault_matches_transition(const char *pattern)
+{
+    return transition_like(pattern);
+}
+
+static bool is(const char *wanted, const char *given)
+{
+    return wanted == NULL || (given != NULL && strcmp(wanted, given) == 0);
+}
+
+static bool like(const char *glob, const char *given)
+{
+    return glob == NULL || (given != NULL && glob_match(glob, given));
+}
+
+static bool has_tag(const struct fault_target *t, const struct store_tag *wanted)
+{
+    for (size_t i = 0; i < t->tag_count; i++) {
+        if (strcmp(t->tags[i].key, wanted->key) == 0) {
+            return strcmp(t->tags[i].value, wanted->value) == 0;
+        }
+    }
+    return false;
+}
+
+bool fault_selects(const struct fault *fault, const struct fault_target *t)
+{
+    const struct fault_selector *s = &fault->match.resource;
+
+    if (!fault->match.has_resource) {
+        return true;
+    }
+    if ((s->kind >= 0 && s->kind != t->kind) || !is(s->id, t->id) || !like(s->name, t->name) ||
+        !is(s->zone, t->zone) || !is(s->type, t->type) || !is(s->state, t->state)) {
+        return false;
+    }
+    for (size_t i = 0; i < s->tag_count; i++) {
+        if (!has_tag(t, &s->tags[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// A call and what is found out about its target on the way.
+struct asking {
+    const struct fault_call *call;
+    struct fault_target target;
+    bool has_target, looked;
+};
+
+static bool selects(struct asking *a, const struct fault_rule *rule)
+{
+    const struct fault_selector *s = &rule->fault->match.resource;
+
+    if (!rule->fault->match.has_resource) {
+        return true;
+    }
+    if (!a->has_target || (s->kind >= 0 && s->kind != a->target.kind)) {
+        return false;
+    }
+    if (a->call->many) {
+        return true;
+    }
+    if (!is(s->id, a->target.id)) {
+        return false;
+    }
+    if (rule->wants_look && !a->looked && a->call->look != NULL) {
+        a->looked = true;
+        a->call->look(a->call->context, &a->target);
+    }
+    return fault_selects(rule->fault, &a->target);
+}
+
+static bool matches(struct asking *a, const struct fault_rule *rule)
+{
+    const struct fault *f = rule->fault;
+
+    return (rule->place & a->call->places) != 0 &&
+           (f->r.project == 0 || f->r.project == a->call->project) &&
+           (f->match.scope < 0 || f->match.scope == a->call->scope) && selects(a, rule) &&
+           like(f->match.user_agent, a->call->user_agent);
+}
+
+// --- when ---
+
+// Takes one of the `times`; returns which (from 1), 0 when they are used up.
+static int64_t take_turn(struct fault_rule *rule)
+{
+    int64_t most = rule->fault->when.times;
+    long long fired = atomic_load(&rule->fired);
+
+    do {
+        if (most != 0 && fired >= most) {
+            return 0;
+        }
+    } while (!atomic_compare_exchange_weak(&rule->fired, &fired, fired + 1));
+    return fired + 1;
+}
+
+static bool is_time(const struct fault_when *w, int64_t now)
+{
+    return now >= w->from_ns && (w->until_ns == 0 || now < w->until_ns);
+}
+
+// Whether match number `ordinal` is one that fires.
+static bool is_turn(const struct fault_when *w, int64_t ordinal, uint64_t seed)
+{
+    int64_t n = ordinal - w->after;
+
+    return n > 0 && (w->first == 0 || n <= w->first) && (w->every == 0 || n % w->every == 0) &&
+           (w->probability >= 1 || random_unit(seed, ordinal, STREAM_DIE) < w->probability);
+}
+
+// --- throttle ---
+
+static int64_t clock_of(struct cloud *cloud, const struct fault_effect *e)
+{
+    return e->clock == FAULT_CLOCK_CLOUD ? clock_now(cloud->clock) : clock_monotonic();
+}
+
+// True: refused. The tightest bucket is what the client is told of.
+static bool is_throttled(struct cloud *cloud, struct fault_rule *rule, struct fault_rate *out)
+{
+    struct bucket_view view;
+    int64_t now = clock_of(cloud, &rule->fault->effect);
+    bool taken = bucket_take(&rule->bucket, &rule->rate, now, &view);
+
+    if (out->limit == 0 || view.remaining <= out->view.remaining) {
+        out->limit = rule->rate.burst;
+        out->view = view;
+    }
+    return !taken;
+}
+
+// --- firings, told ---
+
+struct told { // the context of a queued firing
+    struct fault_rule *rule;
+    int64_t matched, fired;
+};
+
+static int write_told(struct txn *t, struct change *c, struct error *err)
+{
+    struct told *told = c->context;
+    struct fault_rule *rule = told->rule;
+
+    atomic_fetch_sub(&rule->queued, 1);
+    if (atomic_exchange(&rule->behind, false)) {
+        told->matched = atomic_load(&rule->matched);
+        told->fired = atomic_load(&rule->fired);
+    }
+    return fault_write_firing(t->cloud, rule, c->operation, c->cause, told->matched, told->fired,
+                              err);
+}
+
+static void told_done(struct change *c)
+{
+    struct told *told = c->context;
+
+    fault_rule_release(told->rule);
+    change_free(c);
+}
+
+// From any thread but the writer. Under load firings of one rule are told together.
+static void tell(struct cloud *cloud, struct fault_rule *rule, const char *operation,
+                 int64_t matched, int64_t fired)
+{
+    if (atomic_load(&rule->queued) >= QUEUED_MAX) {
+        atomic_store(&rule->behind, true);
+        if (atomic_load(&rule->queued) > 0) {
+            return;
+        }
+    }
+    struct change *c = change_new(write_told, operation);
+    if (c == NULL) {
+        abort();
+    }
+    struct told *told = arena_alloc(&c->arena, sizeof(*told));
+    *told = (struct told){rule, matched, fired};
+    fault_rule_keep(rule);
+    atomic_fetch_add(&rule->queued, 1);
+    c->cause = CAUSE_API;
+    c->done = told_done;
+    c->context = told;
+    cloud_submit(cloud, c);
+}
+
+int fault_write_firing(struct cloud *cloud, struct fault_rule *rule, const char *operation,
+                       enum cause_type cause, int64_t matched, int64_t fired, struct error *err)
+{
+    struct txn t = {.cloud = cloud,
+                    .store = cloud->store,
+                    .arena = &cloud->arena,
+                    .now_ns = clock_now(cloud->clock),
+                    .cause = cause,
+                    .operation = operation,
+                    .project = rule->fault->r.project,
+                    .project_name = rule->fault->r.project_name};
+    struct resource *r;
+
+    int rc = txn_find(&t, KIND_FAULT, 0, rule->fault->r.id, &r, err);
+    if (rc <= 0) {
+        return rc;
+    }
+    struct fault_counts *counts = &((struct fault *)r)->counts;
+    counts->matched = matched > counts->matched ? matched : counts->matched;
+    counts->fired = fired > counts->fired ? fired : counts->fired;
+    counts->last_fired_ns = t.now_ns;
+    return txn_put_as(&t, r, EVENT_FIRED, err);
+}
+
+// --- deciding ---
+
+static void add(struct cloud *cloud, const struct fault_call *call, struct fault_rule *rule,
+                int64_t ordinal, int64_t fired, struct fault_verdict *out)
+{
+    atomic_store(&rule->last_fired_ns, clock_now(cloud->clock));
+    fault_rule_keep(rule);
+    out->fired[out->count++] = (struct fault_fired){
+        .fault = rule->fault,
+        .rule = rule,
+        .ordinal = ordinal,
+        .seed = random_u64(rule->seed, ordinal, STREAM_OF_FIRING),
+    };
+    if (call->txn == NULL) {
+        tell(cloud, rule, call->operation, ordinal, fired);
+    } else {
+        faults_note_fired(cloud->faults, rule, call->operation, call->txn->cause, ordinal, fired);
+    }
+}
+
+// True: it fired, and no later rule is asked.
+static bool ask(struct cloud *cloud, struct asking *a, struct fault_rule *rule, int64_t now,
+                struct fault_verdict *out)
+{
+    const struct fault_when *when = &rule->fault->when;
+
+    if (!matches(a, rule) || !is_time(when, now)) {
+        return false;
+    }
+    int64_t ordinal = atomic_fetch_add(&rule->matched, 1) + 1;
+    if (!is_turn(when, ordinal, rule->seed)) {
+        return false;
+    }
+    if (rule->fault->effect.type == FAULT_THROTTLE && !is_throttled(cloud, rule, &out->rate)) {
+        return false;
+    }
+    int64_t fired = take_turn(rule);
+    if (fired == 0) {
+        return false;
+    }
+    add(cloud, a->call, rule, ordinal, fired, out);
+    return rule->terminal;
+}
+
+bool fault_any(struct cloud *cloud)
+{
+    return faults_any(cloud->faults);
+}
+
+void fault_decide(struct cloud *cloud, const struct fault_call *call, struct fault_verdict *out)
+{
+    out->count = 0;
+    out->rate.limit = 0;
+    struct fault_index *index = faults_acquire(cloud->faults);
+    if (index == NULL) {
+        return;
+    }
+    struct fault_list list = fault_index_find(index, call->operation);
+    struct asking a = {.call = call, .has_target = call->target != NULL};
+    int64_t now = list.count > 0 ? clock_now(cloud->clock) : 0;
+    bool ended = false;
+
+    if (a.has_target) {
+        a.target = *call->target;
+    }
+    for (size_t i = 0; i < list.count && !ended && out->count < FAULT_FIRED_MAX; i++) {
+        ended = ask(cloud, &a, list.rules[i], now, out);
+    }
+    fault_index_release(index);
+}
+
+void fault_verdict_fini(struct fault_verdict *v)
+{
+    for (size_t i = 0; i < v->count; i++) {
+        fault_rule_release(v->fired[i].rule);
+    }
+    v->count = 0;
+}
+
+const struct fault_fired *fault_verdict_find(const struct fault_verdict *v,
+                                             enum fault_effect_type type)
+{
+    for (size_t i = 0; i < v->count; i++) {
+        if (v->fired[i].fault->effect.type == type) {
+            return &v->fired[i];
+        }
+    }
+    return NULL;
+}
+
+int fault_stats(struct cloud *cloud, const char *id, struct buffer *out, struct error *err)
+{
+    struct fault_counts counts;
+    struct json_writer w;
+    int64_t times;
+
+    if (!faults_current(cloud->faults, id, &counts, &times)) {
+        return error_set(err, ERROR_NOT_FOUND, NULL, "fault %s does not exist", id);
+    }
+    jw_init(&w, out);
+    fault_encode_counts(times, &counts, &w);
+    return 0;
+}

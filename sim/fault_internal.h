@@ -1,0 +1,72 @@
+// Between the files sim/fault_*.c and the writer.
+#ifndef SIM_FAULT_INTERNAL_H
+#define SIM_FAULT_INTERNAL_H
+
+#include "sim/fault.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+// A rule that stands. All but the counters is immutable; whoever keeps a pointer holds a reference.
+struct fault_rule {
+    atomic_int references;
+    const struct fault *fault; // in `arena`
+    struct arena arena;
+    uint64_t seed;   // of all its draws
+    unsigned place;  // FAULT_BIT of its effect's
+    bool terminal;   // no later rule is asked once it has fired
+    bool wants_look; // its selector asks for more than kind and id
+    atomic_llong matched, fired, last_fired_ns;
+    struct bucket_rule rate; // throttle
+    struct bucket bucket;
+    atomic_int queued;  // firings on their way to the writer
+    atomic_bool behind; // some were not sent: the next one takes the counters as they are
+};
+
+// The rules that stand, and those that the open transaction adds or removes.
+struct faults;
+
+struct faults *faults_new(uint64_t seed); // NULL: out of memory
+void faults_free(struct faults *f);       // NULL allowed
+// Forgets all and reads what the database has; counters go on from their records.
+int faults_load(struct cloud *cloud, struct error *err);
+
+// The writer's: what a transaction changes is noted, dropped when it fails, and published when it
+// has been committed.
+void faults_note_put(struct faults *f, const struct fault *fault);
+void faults_note_delete(struct faults *f, int64_t seq);
+size_t faults_mark(const struct faults *f);
+void faults_truncate(struct faults *f, size_t mark);
+void faults_publish(struct faults *f);
+// The counters of a rule that stands; unchanged when it does not. Any thread.
+bool faults_current(struct faults *f, const char *id, struct fault_counts *out, int64_t *out_times);
+
+// Rules that the operation may meet, of one index; the reference is given back with
+// fault_index_release.
+struct fault_index;
+struct fault_list {
+    struct fault_rule *const *rules; // in order of creation
+    size_t count;
+};
+bool faults_any(struct faults *f);
+struct fault_index *faults_acquire(struct faults *f); // NULL: no rules
+void fault_index_release(struct fault_index *index);
+struct fault_list fault_index_find(struct fault_index *index, const char *operation);
+
+void fault_rule_keep(struct fault_rule *rule);
+void fault_rule_release(struct fault_rule *rule);
+struct fault_rule *fault_rule_new(uint64_t seed, const struct fault *fault);
+
+// Firings of the writer itself, written after the step that they belong to has ended.
+void faults_note_fired(struct faults *f, struct fault_rule *rule, const char *operation,
+                       enum cause_type cause, int64_t matched, int64_t fired);
+bool faults_any_fired(const struct faults *f);
+int faults_write_fired(struct cloud *cloud, struct error *err);
+// One of them, in the open transaction and a savepoint of its own: the record with these counters,
+// and the event that says so. A rule that is gone meanwhile is passed over.
+int fault_write_firing(struct cloud *cloud, struct fault_rule *rule, const char *operation,
+                       enum cause_type cause, int64_t matched, int64_t fired, struct error *err);
+
+void fault_encode_counts(int64_t times, const struct fault_counts *counts, struct json_writer *w);
+
+#endif
