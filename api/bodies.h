@@ -7,8 +7,8 @@
 
 // into &change->request
 extern const struct schema body_none; // no field at all
-extern const struct schema body_instance_create, body_instance_update;
-extern const struct schema body_interrupt;
+extern const struct schema body_instance_create, body_instance_update, body_instance_action;
+extern const struct schema body_interrupt, body_cluster_create;
 extern const struct schema body_load_balancer_create, body_load_balancer_update, body_listener_add;
 extern const struct schema body_target_pool_create, body_target_pool_update, body_targets_add;
 extern const struct schema body_address_create, body_address_update;

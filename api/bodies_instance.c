@@ -154,6 +154,8 @@ static int check_instance_create(struct json_in *in, void *object)
 
     if (spec->family_count == 0)
         spec->families[spec->family_count++] = IP_V4;
+    if (spec->container.cluster && spec->backend != BACKEND_DOCKER)
+        return json_in_fail(in, "container", "is of the docker backend only");
     if (spec->count == 0)
         return 0;
     if (spec->has_addresses)
@@ -171,12 +173,29 @@ static int check_instance_create(struct json_in *in, void *object)
         .size = sizeof(struct address_spec), .maximum = 16, .item = &address_item \
     }
 
+static const struct field container_fields[] = {
+    {.name = "cluster", .type = FIELD_NAME, .required = true, .offset = 0},
+    {.name = "role",
+     .type = FIELD_ENUM,
+     .offset = AT(container.role) - AT(container),
+     .choices = node_role_names},
+    {.name = "provision",
+     .type = FIELD_ENUM,
+     .offset = AT(container.provision) - AT(container),
+     .choices = provision_names},
+    {0}};
+static const struct schema container_schema = {.name = "ContainerSpec", .fields = container_fields};
+
 static const struct field instance_create_fields[] = {
     {.name = "name", .type = FIELD_NAME, .offset = AT(name)},
     {.name = "zone", .type = FIELD_STRING, .offset = AT(zone), .maximum = 253},
     {.name = "type", .type = FIELD_STRING, .offset = AT(type), .maximum = 253},
     {.name = "lifecycle", .type = FIELD_ENUM, .offset = AT(lifecycle), .choices = lifecycle_names},
     {.name = "backend", .type = FIELD_ENUM, .offset = AT(backend), .choices = backend_names},
+    {.name = "container",
+     .type = FIELD_OBJECT,
+     .offset = AT(container),
+     .schema = &container_schema},
     ADDRESSES,
     {.name = "ip_families",
      .type = FIELD_PARSED,
@@ -189,6 +208,11 @@ static const struct field instance_create_fields[] = {
     {0}};
 const struct schema body_instance_create = {
     .name = "InstanceCreate", .fields = instance_create_fields, .check = check_instance_create};
+
+static const struct field action_fields[] = {
+    {.name = "force", .type = FIELD_BOOL, .offset = offsetof(struct action_spec, force)}, {0}};
+const struct schema body_instance_action = {
+    .name = "InstanceAction", .fields = action_fields, .optional = true};
 
 static const struct field instance_update_fields[] = {
     {.name = "name", .type = FIELD_NAME, .offset = AT(name)},

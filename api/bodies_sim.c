@@ -3,6 +3,7 @@
 #include "api/bodies_shape.h"
 #include "base/timefmt.h"
 #include "sim/cloud.h"
+#include "sim/names.h"
 
 #include <string.h>
 
@@ -53,6 +54,24 @@ static const struct field token_fields[] = {
     {.name = "scope", .type = FIELD_ENUM, .offset = REQUEST(token.scope), .choices = scope_choices},
     {0}};
 const struct schema body_token_create = {.name = "TokenCreate", .fields = token_fields};
+
+// --- clusters ---
+
+#define CLUSTER(member) offsetof(struct cluster_spec, member)
+
+static const struct field cluster_fields[] = {
+    {.name = "name", .type = FIELD_NAME, .required = true, .offset = CLUSTER(name)},
+    {.name = "terminate",
+     .type = FIELD_ENUM,
+     .offset = CLUSTER(terminate),
+     .choices = terminate_policy_names},
+    {.name = "protect_control_plane",
+     .type = FIELD_BOOL,
+     .offset = CLUSTER(protect_control_plane),
+     .fallback = 1},
+    {.name = "routes", .type = FIELD_BOOL, .offset = CLUSTER(program_routes), .fallback = 1},
+    {0}};
+const struct schema body_cluster_create = {.name = "ClusterCreate", .fields = cluster_fields};
 
 // --- latencies ---
 

@@ -51,11 +51,11 @@ const struct endpoint endpoints[] = {
     CLOUD(POST, "/v1/instances/{id}/start", "instances.start", 202, ACTION, KIND_INSTANCE,
           instance_start, NULL),
     CLOUD(POST, "/v1/instances/{id}/stop", "instances.stop", 202, ACTION, KIND_INSTANCE,
-          instance_stop, NULL),
+          instance_stop, &body_instance_action),
     CLOUD(POST, "/v1/instances/{id}/reboot", "instances.reboot", 202, ACTION, KIND_INSTANCE,
           instance_reboot, NULL),
     CLOUD(POST, "/v1/instances/{id}/terminate", "instances.terminate", 202, ACTION, KIND_INSTANCE,
-          instance_terminate, NULL),
+          instance_terminate, &body_instance_action),
 
     // load balancers
     LIST("/v1/load-balancers", "load_balancers.list", KIND_LOAD_BALANCER,
@@ -181,6 +181,15 @@ const struct endpoint endpoints[] = {
         NULL),
     CHANGE(POST, "/sim/v1/projects/{name}/tokens", "projects.create_token", ACCESS_SIM, 201, 0,
            KIND_PROJECT, project_create_token, &body_token_create, handle_create_token),
+
+    READ("/sim/v1/clusters", "clusters.list", ACCESS_SIM, OF_PROJECT, PAGED, KIND_CLUSTER,
+         handle_list),
+    SIM(POST, "/sim/v1/clusters", "clusters.create", 201, OF_PROJECT | ANSWERS_LOCATION,
+        KIND_CLUSTER, cluster_create, &body_cluster_create),
+    READ("/sim/v1/clusters/{name}", "clusters.get", ACCESS_SIM, OF_PROJECT, 0, KIND_CLUSTER,
+         handle_get),
+    SIM(DELETE, "/sim/v1/clusters/{name}", "clusters.delete", 204, OF_PROJECT, KIND_CLUSTER,
+        cluster_delete, NULL),
 
     // the server itself
     PUBLIC("/healthz", "meta.healthz", handle_healthz),

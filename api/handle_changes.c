@@ -78,7 +78,7 @@ static int parse_body(struct request *r, struct arena *arena, void *object, stru
 {
     const struct schema *schema = r->endpoint->body;
 
-    if (!schema && r->body.length == 0)
+    if ((!schema || schema->optional) && r->body.length == 0)
         return 0;
     return json_in_body(schema ? schema : &body_none, r->body.data, r->body.length, arena, object,
                         err);

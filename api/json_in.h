@@ -59,6 +59,7 @@ struct field {
 struct schema {
     const char *name; // of openapi.json's components
     const struct field *fields;
+    bool optional;                                  // the request may have no body at all
     size_t minimum;                                 // number of fields that must be given
     int (*check)(struct json_in *in, void *object); // across fields; may be NULL
     // When the fields do not lie in the object itself but in a struct of `size` bytes, made for the

@@ -74,7 +74,10 @@ static int check_content_type(const struct request *r, struct error *err)
 
 int request_handle(struct request *r, struct error *err)
 {
-    if (r->endpoint->body && check_content_type(r, err) < 0)
+    const struct schema *schema = r->endpoint->body;
+    bool absent = schema && schema->optional && r->body.length == 0;
+
+    if (schema && !absent && check_content_type(r, err) < 0)
         return -ERROR_MEDIA_TYPE;
     r->reply.status = r->endpoint->status;
     return r->endpoint->handle(r, err);

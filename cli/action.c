@@ -93,13 +93,18 @@ static void act_on(struct action *a, const json_t *target, struct failure *f)
     const struct verb *verb = a->cli->command->verb;
     struct http_request request = {.method = verb->method, .body = a->body};
     char *path = action_path(verb, resource_key(verb->kind, target));
-    json_t *reply = NULL;
-    int rc;
+    json_t *reply = NULL, *body = NULL;
+    int rc = args_uses(a->cli->command, USE_BODY)
+                 ? body_build(a->cli->http, a->cli->command, &body, f)
+                 : EXIT_OK;
 
     request.path = path;
     request.if_revision = args_int(a->cli->command, "if-revision", 0);
-    rc = path != NULL ? http_send(a->cli->http, &request, &reply, f)
-                      : fail(f, EXIT_REFUSED, "out of memory");
+    request.body = body;
+    if (rc == EXIT_OK)
+        rc = path != NULL ? http_send(a->cli->http, &request, &reply, f)
+                          : fail(f, EXIT_REFUSED, "out of memory");
+    json_decref(body);
     if (rc == EXIT_OK && reply != NULL)
         json_array_append_new(a->replies, reply);
     else if (rc == EXIT_OK)

@@ -2,6 +2,7 @@
 
 #include "api/auth.h"
 #include "api/http_server.h"
+#include "backend/docker.h"
 #include "cli/serve_options.h"
 #include "cli/serve_seed.h"
 
@@ -60,6 +61,7 @@ static struct cloud_config cloud_config_of(const struct serve_options *o)
         .has_seed = o->has_seed,
         .pools = o->pools,
         .events_kept = o->events_kept,
+        .backend_deadline_ns = o->backend_deadline_ns,
     };
 
     memcpy(config.duplicate_names, o->duplicate_names, sizeof(config.duplicate_names));
@@ -163,9 +165,21 @@ static int run(const struct serve_options *o, struct cloud *cloud, const char *t
     return 0;
 }
 
+// It asks nobody for anything before a kind cluster is adopted.
+static int start_docker(const struct serve_options *o, struct cloud *cloud, struct docker **out,
+                        struct error *err)
+{
+    struct docker_config config = {.host = o->docker_socket, .resync_ns = o->docker_resync_ns};
+
+    if (o->docker_socket && strcmp(o->docker_socket, "none") == 0)
+        return 0;
+    return docker_start(&config, cloud, out, err);
+}
+
 static int serve(const struct serve_options *o, struct arena *arena, struct error *err)
 {
     struct cloud *cloud = NULL;
+    struct docker *docker = NULL;
     char token[TOKEN_FILE_MAX];
     sigset_t signals;
     int result;
@@ -177,7 +191,10 @@ static int serve(const struct serve_options *o, struct arena *arena, struct erro
     if (result == 0)
         result = open_cloud(o, arena, &cloud, err);
     if (result == 0)
+        result = start_docker(o, cloud, &docker, err);
+    if (result == 0)
         result = run(o, cloud, token, &signals, err);
+    docker_stop(docker);
     cloud_close(cloud);
     return result;
 }

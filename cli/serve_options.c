@@ -40,6 +40,23 @@ static int parse_keepalive(struct json_in *in, const struct field *f, const json
     return 0;
 }
 
+static int parse_duration(struct json_in *in, const struct field *f, const json_t *value,
+                          char *object)
+{
+    struct error other = {0};
+    const char *text = json_in_string(in, value);
+    int64_t ns;
+
+    if (!text)
+        return -ERROR_INVALID;
+    if (duration_parse(text, &ns, &other) < 0)
+        return json_in_repeat(in, NULL, &other);
+    if (ns < 50 * NS_PER_MS)
+        return json_in_fail(in, NULL, "must be at least 50ms");
+    memcpy(object + f->offset, &ns, sizeof(ns));
+    return 0;
+}
+
 static int parse_kinds(struct json_in *in, const struct field *f, const json_t *value, char *object)
 {
     bool *named = (bool *)(void *)(object + f->offset);
@@ -157,6 +174,19 @@ static const struct field fields[] = {
      .offset = AT(keepalive_ns),
      .parse = parse_keepalive},
     {.name = "threads", .type = FIELD_INT, .offset = AT(threads), .minimum = 1, .maximum = 64},
+    {.name = "docker_socket",
+     .type = FIELD_STRING,
+     .offset = AT(docker_socket),
+     .minimum = 1,
+     .maximum = 200},
+    {.name = "docker_resync",
+     .type = FIELD_PARSED,
+     .offset = AT(docker_resync_ns),
+     .parse = parse_duration},
+    {.name = "backend_deadline",
+     .type = FIELD_PARSED,
+     .offset = AT(backend_deadline_ns),
+     .parse = parse_duration},
     // no flags
     {.name = "address_pools", .type = FIELD_OBJECT, .offset = AT(pools), .schema = &pool_schema},
     {.name = "duplicate_names",

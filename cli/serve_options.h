@@ -27,6 +27,8 @@ struct serve_options {
     int64_t calls_kept;
     int64_t keepalive_ns;
     int threads;
+    const char *docker_socket;                     // NULL: as docker_config.host
+    int64_t docker_resync_ns, backend_deadline_ns; // 0: the default
     // of the configuration file only
     struct pool_config pools;
     bool duplicate_names[KIND_COUNT];

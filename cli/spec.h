@@ -73,7 +73,7 @@ struct kind {
     const struct column *columns;
 };
 
-#define VERB_FLAG_GROUPS 4
+#define VERB_FLAG_GROUPS 5
 
 struct verb {
     const struct kind *kind;   // what it acts on
@@ -100,7 +100,8 @@ struct alias {
 
 extern const struct kind kind_none, kind_instance, kind_lb, kind_pool, kind_address, kind_route,
     kind_zone, kind_region, kind_type, kind_project, kind_token, kind_latency, kind_event,
-    kind_clock, kind_advanced, kind_calls, kind_call_counter, kind_fault, kind_fault_stats;
+    kind_clock, kind_advanced, kind_calls, kind_call_counter, kind_fault, kind_fault_stats,
+    kind_cluster;
 extern const struct kind *const spec_kinds[]; // those with a noun; NULL ends
 extern const struct verb spec_verbs[];        // summary NULL ends
 extern const struct alias spec_aliases[];     // name NULL ends
@@ -115,6 +116,7 @@ extern const struct flag flags_list[], flags_instance_filter[], flags_lb_filter[
     flags_token[], flags_event[], flags_event_list[], flags_wait[];
 extern const struct flag flags_calls[], flags_calls_limit[], flags_calls_assert[];
 extern const struct flag flags_fault_effect[], flags_fault_match[], flags_fault_when[];
+extern const struct flag flags_force[], flags_cluster[];
 
 const struct kind *spec_kind(const char *noun); // by noun or synonym; NULL: no such kind
 const struct verb *spec_verb(const struct kind *kind, const char *name);

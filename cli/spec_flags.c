@@ -7,7 +7,7 @@
 #define INSTANCE_STATES "pending,running,stopping,stopped,rebooting,terminating,terminated,error"
 #define EVENT_KINDS                                                                                \
     "instance,load_balancer,target_pool,address,route,zone,instance_type,project,latency,clock,"    \
-    "fault,quota,scenario,chaos"
+    "fault,quota,scenario,chaos,cluster"
 
 #define TAG_FILTER                                                                                 \
     {.name = "tag", .type = FLAG_TAG, .use = USE_QUERY, .repeat = true, .value = "KEY=VALUE",      \
@@ -109,6 +109,20 @@ const struct flag flags_interrupt[] = {
 
 const struct flag flags_act[] = {WAIT, END};
 
+const struct flag flags_force[] = {
+    {.name = "force", .type = FLAG_BOOL, .use = USE_BODY, .field = "force",
+     .help = "also a protected control plane of a kind cluster"},
+    END};
+
+const struct flag flags_cluster[] = {
+    BODY_CHOICE("terminate", "terminate", "POLICY", "remove,stop",
+                "what becomes of the container of a terminated instance; default remove"),
+    {.name = "no-protect", .type = FLAG_BOOL, .use = USE_BODY, .negated = true,
+     .field = "protect_control_plane", .help = "control planes may be stopped like any other"},
+    {.name = "no-routes", .type = FLAG_BOOL, .use = USE_BODY, .negated = true, .field = "routes",
+     .help = "leave the routes of the nodes alone"},
+    END};
+
 const struct flag flags_revision[] = {
     {.name = "if-revision", .type = FLAG_INT, .value = "REVISION", .minimum = 1,
      .maximum = INT64_MAX, .help = "only if it is still at this revision, else exit 6"},
@@ -125,8 +139,14 @@ const struct flag flags_instance_create[] = {
     BODY_TEXT("zone", "zone", "ZONE", "default: the first zone"),
     BODY_TEXT("type", "type", "TYPE", "default: the first instance type"),
     BODY_CHOICE("lifecycle", "lifecycle", "LIFECYCLE", "on-demand,spot", "default on-demand"),
-    BODY_CHOICE("backend", "backend", "BACKEND", "none,virtual-node",
-                "virtual-node: mockcloud-nodes makes it a Kubernetes node"),
+    BODY_CHOICE("backend", "backend", "BACKEND", "none,virtual-node,docker",
+                "virtual-node: mockcloud-nodes makes it a Kubernetes node; docker: a node of a kind "
+                "cluster"),
+    BODY_TEXT("cluster", "container.cluster", "NAME", "the adopted kind cluster (docker)"),
+    BODY_CHOICE("role", "container.role", "ROLE", "worker,control-plane",
+                "of a node that is awaited (docker); default worker"),
+    BODY_CHOICE("provision", "container.provision", "HOW", "join,adopt",
+                "start a container and have it join (default), or await that of this name"),
     BODY_INT("count", "count", 1, 10000, "make N of them: NAME-1 to NAME-N"),
     {.name = "address", .type = FLAG_ADDRESS, .use = USE_BODY, .repeat = true,
      .field = "addresses", .value = "[TYPE=]ADDRESS",

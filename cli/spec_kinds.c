@@ -25,6 +25,7 @@ static const struct column instance_columns[] = {
     AGE,
     WIDE("LIFECYCLE", "lifecycle"),
     WIDE("BACKEND", "backend"),
+    WIDE("CLUSTER", "container.cluster"),
     WIDE("REASON", "state_reason.code"),
     WIDE("NEXT", "transition_at"),
     {"NOTICES", "notices", COLUMN_LIST, true, "kind=state"},
@@ -138,6 +139,18 @@ static const struct column fault_stats_columns[] = {
     TEXT("MATCHED", "matched"), TEXT("FIRED", "fired"), TEXT("LEFT", "remaining"),
     TEXT("LAST-FIRED", "last_fired_at"), END};
 
+static const struct column cluster_columns[] = {
+    TEXT("NAME", "name"),
+    TEXT("STATE", "state"),
+    TEXT("TERMINATE", "terminate"),
+    TEXT("SUBNET", "subnet_v4"),
+    AGE,
+    WIDE("SUBNET6", "subnet_v6"),
+    WIDE("ROUTES", "routes"),
+    WIDE("REASON", "state_reason.message"),
+    REVISION,
+    END};
+
 static const struct column clock_columns[] = {TEXT("NOW", "now"), TEXT("MODE", "mode"),
                                               TEXT("SCALE", "scale"), TEXT("FROZEN", "frozen"),
                                               TEXT("NEXT-DEADLINE", "next_deadline"), END};
@@ -192,6 +205,9 @@ const struct kind kind_fault = {"fault", "faults", "fault rules: what goes wrong
                                 "fault", "/sim/v1/faults", "id", NULL, fault_columns};
 const struct kind kind_fault_stats = {"", NULL, NULL, NULL, NULL, "fired", NULL,
                                       fault_stats_columns};
+const struct kind kind_cluster = {"cluster", "clusters", "kind clusters whose nodes are instances",
+                                  "cluster", "/sim/v1/clusters", "name",
+                                  "waiting,active,unreachable", cluster_columns};
 const struct kind kind_advanced = {"", NULL, NULL, NULL, "/sim/v1/clock/advance",
                                    "fired", NULL, advanced_columns};
 
@@ -203,4 +219,4 @@ const struct kind kind_call_counter = {"", NULL, NULL, NULL, "/v1/calls/counters
 const struct kind *const spec_kinds[] = {
     &kind_instance, &kind_lb,      &kind_pool,  &kind_address, &kind_route, &kind_zone,  &kind_region,
     &kind_type,     &kind_project, &kind_token, &kind_latency, &kind_event, &kind_clock,
-    &kind_calls,    &kind_fault,   NULL};
+    &kind_calls,    &kind_fault,   &kind_cluster, NULL};

@@ -8,6 +8,7 @@
 #define SIM_CHANGE_H
 
 #include "base/clock.h"
+#include "sim/backend.h"
 #include "sim/fault.h"
 #include "sim/records.h"
 
@@ -30,6 +31,11 @@ struct instance_spec {
     const char *name, *zone, *type;
     enum instance_lifecycle lifecycle;
     enum instance_backend backend;
+    struct {
+        const char *cluster;
+        enum node_role role;
+        enum provision provision;
+    } container; // create, backend docker
     bool has_addresses;
     struct address_spec *addresses;
     size_t address_count;
@@ -103,6 +109,26 @@ struct fault_spec {
     struct fault_effect effect;
 };
 
+struct action_spec { // on an instance
+    bool force;      // also on a protected one
+};
+
+struct cluster_spec {
+    const char *name;
+    enum terminate_policy terminate;
+    bool protect_control_plane;
+    bool program_routes;
+};
+
+// What came of an effect (sim/outbox.c).
+struct effect_report {
+    const struct effect *effect;
+    const struct container *container; // done: what it is then; NULL: not done
+    const char *message;               // not done: why, or how far it is
+    bool failed;                       // and never will be
+    const char *reason;                // not done: its code
+};
+
 enum clock_action {
     CLOCK_ADVANCE_BY,
     CLOCK_ADVANCE_TO,
@@ -139,6 +165,10 @@ struct change {
         struct {
             const char *notice_id;
         } acknowledge;
+        struct action_spec action;
+        struct cluster_spec cluster;
+        struct cluster_report report;
+        struct effect_report effect;
         struct load_balancer_spec load_balancer;
         struct {
             enum protocol protocol;
@@ -195,6 +225,8 @@ change_apply target_pool_create, target_pool_update, target_pool_delete, target_
     target_pool_remove_target;
 change_apply address_create, address_update, address_delete;
 change_apply route_create, route_update, route_delete;
+// kind clusters (sim/cluster.c); what a backend has seen and done (sim/cluster_report.c)
+change_apply cluster_create, cluster_delete, cluster_observe, effect_observe;
 // catalogue (sim/catalog.c), projects and tokens (sim/project.c)
 change_apply zone_put, zone_delete, instance_type_put, instance_type_delete, latency_put,
     latency_delete;

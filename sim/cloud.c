@@ -2,6 +2,7 @@
 #include "sim/fault_internal.h"
 
 #include "base/log.h"
+#include "base/timefmt.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,8 @@ static void init_settings(struct cloud *cloud, const struct cloud_config *config
     cloud->event_bytes_kept =
         config->event_bytes_kept == 0 ? INT64_C(256) << 20 : config->event_bytes_kept;
     memcpy(cloud->duplicate_names, config->duplicate_names, sizeof(cloud->duplicate_names));
+    cloud->backend_deadline_ns =
+        config->backend_deadline_ns == 0 ? 600 * NS_PER_S : config->backend_deadline_ns;
     atomic_init(&cloud->writable, true);
 }
 
@@ -49,7 +52,8 @@ int cloud_open(const struct cloud_config *config, struct cloud **out, struct err
         news_batch_truncate(&cloud->pending, 0); // of a new database: nobody has watched
         cloud->news = news_new(cloud->ledger.revision);
         cloud->tokens = tokens_new();
-        rc = cloud->news == NULL || cloud->tokens == NULL
+        cloud->outbox = outbox_new(cloud);
+        rc = cloud->news == NULL || cloud->tokens == NULL || cloud->outbox == NULL
                  ? error_set(err, ERROR_INTERNAL, NULL, "out of memory")
                  : tokens_reload(cloud, err);
     }
@@ -86,6 +90,7 @@ void cloud_close(struct cloud *cloud)
     if (cloud == NULL) {
         return;
     }
+    cloud_backend_detach(cloud); // its workers wait for the writer
     if (cloud->writer_started) {
         stop_writer(cloud);
     }
@@ -97,6 +102,7 @@ void cloud_close(struct cloud *cloud)
     news_free(cloud->news);
     tokens_free(cloud->tokens);
     faults_free(cloud->faults);
+    outbox_free(cloud->outbox);
     clock_free(cloud->clock);
     store_close(cloud->store);
     buffer_fini(&cloud->document);

@@ -22,6 +22,7 @@ struct cloud_config {
     bool has_seed;            // refused if the stored one differs
     struct pool_config pools;
     bool duplicate_names[KIND_COUNT]; // kinds whose names need not be unique
+    int64_t backend_deadline_ns;      // cloud time a backend has for an effect; 0: 10 minutes
     int64_t events_kept;              // number of events; 0: 100,000
     int64_t event_bytes_kept;         // and at most about so many bytes of them; 0: 256 MiB
 };

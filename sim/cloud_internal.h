@@ -6,6 +6,7 @@
 #include "sim/cloud.h"
 #include "sim/fault.h"
 #include "sim/news.h"
+#include "sim/outbox.h"
 #include "sim/tokens.h"
 #include "sim/txn.h"
 
@@ -39,7 +40,9 @@ struct ledger {
     uint64_t pool_next[POOL_COUNT];
     bool pool_full[POOL_COUNT]; // since the last release
     struct distribution latencies[TRANSITION_COUNT];
-    bool tokens_changed; // tokens must be read again after the commit
+    bool outbox_changed;   // effects must be read again after the commit
+    bool clusters_changed; // the backend must look at them after the commit
+    bool tokens_changed;   // tokens must be read again after the commit
 };
 
 struct cloud {
@@ -72,6 +75,8 @@ struct cloud {
     struct reader **readers; // free ones
     size_t reader_count, reader_capacity;
 
+    struct outbox *outbox;
+    int64_t backend_deadline_ns;
     struct news *news;
     struct tokens *tokens;
     struct faults *faults;

@@ -17,6 +17,11 @@
 //   any of these, error ──terminate──► terminating ──deadline──► terminated ──deadline──► gone
 //   any of these ──fail──► error
 //
+// One with a backend has no deadlines but one that leads to `error`; the backend says up, down or lost:
+//
+//   pending, rebooting, stopped, error ──up──► running        any ──lost──► terminated
+//   pending, running, rebooting, stopping, error ──down──► stopped     terminating ──down──► terminated
+//
 // Terminating once more changes nothing.
 
 enum {
@@ -27,15 +32,15 @@ enum {
 };
 
 static const short moves[INSTANCE_STATES][INSTANCE_EVENTS] = {
-    //             start    stop      reboot     terminate deadline fail
-    [PENDING]   = {NO,      NO,       NO,        ENDING,   RUNNING, FAILED},
-    [RUNNING]   = {NO,      STOPPING, REBOOTING, ENDING,   NO,      FAILED},
-    [STOPPING]  = {NO,      NO,       NO,        ENDING,   STOPPED, FAILED},
-    [STOPPED]   = {PENDING, NO,       NO,        ENDING,   NO,      FAILED},
-    [REBOOTING] = {NO,      NO,       NO,        ENDING,   RUNNING, FAILED},
-    [ENDING]    = {NO,      NO,       NO,        ENDING,   ENDED,   NO},
-    [ENDED]     = {NO,      NO,       NO,        ENDED,    GONE,    NO},
-    [FAILED]    = {NO,      NO,       NO,        ENDING,   NO,      NO},
+    //             start    stop      reboot     terminate deadline fail    up        down     lost
+    [PENDING]   = {NO,      NO,       NO,        ENDING,   RUNNING, FAILED, RUNNING,  STOPPED, ENDED},
+    [RUNNING]   = {NO,      STOPPING, REBOOTING, ENDING,   NO,      FAILED, RUNNING,  STOPPED, ENDED},
+    [STOPPING]  = {NO,      NO,       NO,        ENDING,   STOPPED, FAILED, STOPPING, STOPPED, ENDED},
+    [STOPPED]   = {PENDING, NO,       NO,        ENDING,   NO,      FAILED, RUNNING,  STOPPED, ENDED},
+    [REBOOTING] = {NO,      NO,       NO,        ENDING,   RUNNING, FAILED, RUNNING,  STOPPED, ENDED},
+    [ENDING]    = {NO,      NO,       NO,        ENDING,   ENDED,   FAILED, ENDING,   ENDED,   ENDED},
+    [ENDED]     = {NO,      NO,       NO,        ENDED,    GONE,    NO,     ENDED,    ENDED,   ENDED},
+    [FAILED]    = {NO,      NO,       NO,        ENDING,   NO,      NO,     RUNNING,  STOPPED, ENDED},
 };
 // clang-format on
 

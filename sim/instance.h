@@ -14,6 +14,9 @@ enum instance_event {
     INSTANCE_TERMINATE,
     INSTANCE_DEADLINE, // of a timed transition
     INSTANCE_FAIL,
+    INSTANCE_UP,   // its backend says that it runs,
+    INSTANCE_DOWN, // that it is there but does not run,
+    INSTANCE_LOST, // that it is not there any more
     INSTANCE_EVENTS
 };
 
@@ -32,6 +35,25 @@ int instance_move(struct txn *t, struct instance *i, int next, struct error *err
 // The deadline of a notice has passed (sim/notice_ops.c).
 int notice_fire(struct txn *t, struct instance *i, struct error *err);
 int instance_due(struct txn *t, struct resource *r, struct error *err); // kind_ops.due
+
+// --- with a backend (sim/instance_backend.c) ---
+// As operation_enter; the state's deadline beside those of the notices.
+bool instance_enter(struct txn *t, struct instance *i, int next);
+// Its part without notices; a state that a backend brings about lasts until it has, or until a
+// deadline.
+bool instance_enter_state(struct txn *t, struct instance *i, int next);
+// After it was written: the effect that its new state needs, in the outbox.
+int instance_want(struct txn *t, const struct instance *i, int before, struct error *err);
+// What follows its deadline: `error` when a backend let it pass.
+int instance_overdue(struct txn *t, struct instance *i, int *out_next, struct error *err);
+// Checks and sets what the request says of its container.
+int instance_container(struct txn *t, struct instance *i, const struct instance_spec *spec,
+                       struct error *err);
+// Control planes are protected (ERROR_IN_USE), unless forced.
+int instance_may_go_down(struct txn *t, const struct instance *i, bool force, struct error *err);
+
+// Its cluster is forgotten: terminated, without any effect on the container.
+int instance_forget(struct txn *t, const char *id, struct error *err);
 
 // --- addresses (sim/instance_address.c) ---
 // Claims the given addresses, or allocates as the request says.

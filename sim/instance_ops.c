@@ -15,9 +15,9 @@ static int tell_dependents(struct txn *t, const struct instance *i, struct error
 }
 
 // The state's own deadline beside those of the notices.
-static bool enter(struct txn *t, struct instance *i, int next)
+bool instance_enter(struct txn *t, struct instance *i, int next)
 {
-    bool gone = operation_enter(t, &instance_machine, &i->r, next);
+    bool gone = instance_enter_state(t, i, next);
 
     i->due_ns = i->r.transition_ns;
     notices_follow(i, t->now_ns);
@@ -28,7 +28,7 @@ static bool enter(struct txn *t, struct instance *i, int next)
 int instance_move(struct txn *t, struct instance *i, int next, struct error *err)
 {
     int before = i->r.state;
-    bool gone = enter(t, i, next);
+    bool gone = instance_enter(t, i, next);
     int rc;
 
     if (i->r.state == INSTANCE_TERMINATED && before != INSTANCE_TERMINATED) {
@@ -37,6 +37,8 @@ int instance_move(struct txn *t, struct instance *i, int next, struct error *err
             return rc;
     }
     rc = operation_write(t, &i->r, gone, err);
+    if (rc == 0)
+        rc = instance_want(t, i, before, err);
     if (rc < 0 || i->r.state == before)
         return rc;
     return tell_dependents(t, i, err);
@@ -45,10 +47,12 @@ int instance_move(struct txn *t, struct instance *i, int next, struct error *err
 int instance_due(struct txn *t, struct resource *r, struct error *err)
 {
     struct instance *i = (struct instance *)r;
+    int next, rc;
 
     if (i->due_ns == 0 || i->due_ns > t->now_ns)
         return notice_fire(t, i, err);
-    return instance_move(t, i, operation_due(t, &instance_machine, r), err);
+    rc = instance_overdue(t, i, &next, err);
+    return rc < 0 ? rc : instance_move(t, i, next, err);
 }
 
 static void give_reason(struct resource *r, enum instance_event event)
@@ -120,12 +124,14 @@ static int create_one(struct txn *t, const struct instance_spec *spec, const cha
     i->backend = spec->backend;
     rc = operation_head(t, &i->r, name, INSTANCE_DEAD, &spec->tags, err);
     if (rc == 0)
-        rc = instance_addresses_assign(t, i, spec, err);
+        rc = spec->backend == BACKEND_DOCKER ? instance_container(t, i, spec, err)
+                                             : instance_addresses_assign(t, i, spec, err);
     if (rc < 0)
         return rc;
-    gone = enter(t, i, INSTANCE_PENDING);
+    gone = instance_enter(t, i, INSTANCE_PENDING);
     *out = i;
-    return operation_write(t, &i->r, gone, err); // nobody can refer to it yet
+    rc = operation_write(t, &i->r, gone, err); // nobody can refer to it yet
+    return rc < 0 ? rc : instance_want(t, i, -1, err);
 }
 
 #define NAME_MAX_LENGTH 253
@@ -243,6 +249,8 @@ static int act(struct txn *t, struct change *c, enum instance_event event, struc
 
         if (event == INSTANCE_START)
             rc = find_open_zone(t, ((struct instance *)r)->zone, &zone, err);
+        if (event == INSTANCE_STOP || event == INSTANCE_TERMINATE)
+            rc = instance_may_go_down(t, (struct instance *)r, c->request.action.force, err);
         if (rc < 0)
             return rc;
         give_reason(r, event);

@@ -37,6 +37,10 @@ static void pack(const struct resource *r, struct buffer *out)
     pack_int(out, (int64_t)i->notice_count);
     for (size_t n = 0; n < i->notice_count; n++)
         pack_notice(&i->notices[n], out);
+    pack_string(out, i->cluster);
+    pack_string(out, i->container_id);
+    pack_int(out, i->role);
+    pack_int(out, i->provision);
 }
 
 static void unpack_address(struct instance_address *a, struct unpacker *in, struct arena *arena)
@@ -86,12 +90,30 @@ static void unpack(struct resource *r, struct unpacker *in, struct arena *arena)
     i->region = unpack_string(in);
     i->type = unpack_string(in);
     i->lifecycle = (enum instance_lifecycle)unpack_enum(in, LIFECYCLE_SPOT + 1);
-    i->backend = (enum instance_backend)unpack_enum(in, BACKEND_VIRTUAL_NODE + 1);
+    i->backend = (enum instance_backend)unpack_enum(in, BACKEND_DOCKER + 1);
     i->address_count = unpack_count(in);
     i->addresses = arena_alloc(arena, i->address_count * sizeof(*i->addresses));
     for (size_t n = 0; n < i->address_count && !in->failed; n++)
         unpack_address(&i->addresses[n], in, arena);
     unpack_notices(i, in, arena);
+    if (in->version >= 2) {
+        i->cluster = unpack_string(in);
+        i->container_id = unpack_string(in);
+        i->role = (enum node_role)unpack_enum(in, ROLE_CONTROL_PLANE + 1);
+        i->provision = (enum provision)unpack_enum(in, PROVISION_ADOPT + 1);
+    }
+}
+
+static void encode_container(const struct instance *i, struct json_writer *w)
+{
+    jw_key(w, "container");
+    jw_object_begin(w);
+    jw_field_string(w, "cluster", i->cluster);
+    jw_field_string(w, "role", node_role_names[i->role]);
+    jw_field_string(w, "provision", provision_names[i->provision]);
+    if (i->container_id)
+        jw_field_string(w, "id", i->container_id);
+    jw_object_end(w);
 }
 
 static void encode_address(const struct instance_address *a, struct json_writer *w)
@@ -148,6 +170,8 @@ static void encode(const struct resource *r, struct json_writer *w)
         encode_address(&i->addresses[n], w);
     jw_array_end(w);
     encode_notices(i, w);
+    if (i->cluster)
+        encode_container(i, w);
     encode_tail(r, w);
     jw_object_end(w);
 }

@@ -5,10 +5,13 @@
 #include <stddef.h>
 
 const char *const lifecycle_names[] = {"on-demand", "spot", NULL};
-const char *const backend_names[] = {"none", "virtual-node", NULL};
+const char *const backend_names[] = {"none", "virtual-node", "docker", NULL};
 const char *const notice_kind_names[] = {"spot", "rebalance", "maintenance", "preempt", NULL};
 const char *const notice_action_names[] = {"none", "terminate", "stop", "reboot", NULL};
 const char *const notice_state_names[] = {"scheduled", "started", "completed", "canceled", NULL};
+const char *const node_role_names[] = {"worker", "control-plane", NULL};
+const char *const provision_names[] = {"join", "adopt", NULL};
+const char *const terminate_policy_names[] = {"remove", "stop", NULL};
 const char *const address_type_names[] = {"internal",     "external", "internal-dns",
                                           "external-dns", "hostname", NULL};
 const char *const scheme_names[] = {"internet-facing", "internal", NULL};
@@ -38,6 +41,13 @@ const char *const load_balancer_state_names[] = {
     [LB_DELETED] = "deleted",
     [LB_ERROR] = "error",
     [LB_STATES] = NULL,
+};
+
+const char *const cluster_state_names[] = {
+    [CLUSTER_WAITING] = "waiting",
+    [CLUSTER_ACTIVE] = "active",
+    [CLUSTER_UNREACHABLE] = "unreachable",
+    [CLUSTER_STATES] = NULL,
 };
 
 const char *const route_state_names[] = {

@@ -8,6 +8,9 @@ extern const char *const backend_names[];
 extern const char *const notice_kind_names[];
 extern const char *const notice_action_names[];
 extern const char *const notice_state_names[];
+extern const char *const node_role_names[];
+extern const char *const provision_names[];
+extern const char *const terminate_policy_names[];
 extern const char *const address_type_names[];
 extern const char *const scheme_names[];
 extern const char *const protocol_names[];
@@ -19,5 +22,6 @@ extern const char *const health_check_protocol_names[];
 extern const char *const instance_state_names[];
 extern const char *const load_balancer_state_names[];
 extern const char *const route_state_names[];
+extern const char *const cluster_state_names[];
 
 #endif

@@ -105,7 +105,8 @@ static int delete_all(struct txn *t, enum kind kind, int64_t project, struct err
 int project_delete(struct txn *t, struct change *c, struct error *err)
 {
     static const enum kind kinds[] = {KIND_ROUTE,   KIND_LOAD_BALANCER, KIND_TARGET_POOL,
-                                      KIND_ADDRESS, KIND_INSTANCE,      KIND_FAULT};
+                                      KIND_ADDRESS, KIND_INSTANCE,      KIND_FAULT,
+                                      KIND_CLUSTER};
     struct resource *r;
 
     if (strcmp(c->id, "default") == 0) {

@@ -50,7 +50,12 @@ enum instance_state {
     INSTANCE_STATES
 };
 enum instance_lifecycle { LIFECYCLE_ON_DEMAND, LIFECYCLE_SPOT };
-enum instance_backend { BACKEND_NONE, BACKEND_VIRTUAL_NODE };
+enum instance_backend { BACKEND_NONE, BACKEND_VIRTUAL_NODE, BACKEND_DOCKER };
+enum node_role { ROLE_WORKER, ROLE_CONTROL_PLANE };
+enum provision {
+    PROVISION_JOIN, // we make the container and have it join its cluster
+    PROVISION_ADOPT // somebody else makes it: it is waited for, by name
+};
 enum address_type {
     ADDRESS_INTERNAL,
     ADDRESS_EXTERNAL,
@@ -95,6 +100,27 @@ struct instance {
     struct notice *notices; // in the order of their issue, the latest that have ended among them
     size_t notice_count;
     int64_t notice_serial; // grows with every change of a notice
+    // Of the docker backend; else NULL and 0.
+    const char *cluster;
+    const char *container_id; // NULL: has none yet
+    enum node_role role;
+    enum provision provision;
+};
+
+enum cluster_state {
+    CLUSTER_WAITING, // it has no containers (yet)
+    CLUSTER_ACTIVE,
+    CLUSTER_UNREACHABLE, // the Engine does not answer
+    CLUSTER_STATES
+};
+enum terminate_policy { TERMINATE_REMOVE, TERMINATE_STOP };
+
+struct cluster { // a kind cluster whose nodes are instances; id and name are its name
+    struct resource r;
+    enum terminate_policy terminate;
+    bool protect_control_plane;
+    bool program_routes;
+    const char *subnet_v4, *subnet_v6; // of its network, as seen; NULL: not yet
 };
 
 enum load_balancer_state {

@@ -23,6 +23,7 @@ const struct kind_ops *kind_ops_of(enum kind kind)
         [KIND_LATENCY] = &latency_kind,
         [KIND_PROJECT] = &project_kind,
         [KIND_FAULT] = &fault_kind,
+        [KIND_CLUSTER] = &cluster_kind,
     };
     return all[kind];
 }

@@ -279,6 +279,7 @@ static int finish(struct cloud *cloud, const struct mark *mark, int rc, struct e
         }
     }
     faults_publish(cloud->faults);
+    outbox_committed(cloud);
     cloud->saved = cloud->ledger;
     atomic_store(&cloud->next_deadline_ns, cloud->ledger.next_due_ns);
     atomic_store(&cloud->trimmed, cloud->ledger.trimmed);

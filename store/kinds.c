@@ -18,6 +18,7 @@ static const struct kind_info infos[KIND_COUNT] = {
     [KIND_QUOTA] = {"quota", true, true, false, {0}},
     [KIND_SCENARIO] = {"scenario", true, true, true, {0}},
     [KIND_CHAOS] = {"chaos", true, true, true, {0}},
+    [KIND_CLUSTER] = {"cluster", true, true, true, {0}},
 };
 
 const struct kind_info *kind_info(enum kind kind)

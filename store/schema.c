@@ -79,10 +79,13 @@ static void version_1(struct buffer *sql)
 
 static void version_2(struct buffer *sql)
 {
-    create_kinds(sql, KIND_FAULT, KIND_CHAOS);
+    create_kinds(sql, KIND_FAULT, KIND_CLUSTER);
     buffer_append_string(sql, // each event knows the one before it of the same resource
                          "ALTER TABLE event ADD COLUMN seq INTEGER;"
                          "ALTER TABLE event ADD COLUMN previous INTEGER;");
+    buffer_append_string(
+        sql, "CREATE TABLE outbox (owner TEXT NOT NULL PRIMARY KEY, revision INTEGER NOT NULL,"
+             " action INTEGER NOT NULL, payload BLOB NOT NULL) STRICT, WITHOUT ROWID;");
 }
 
 schema_migration *const schema_migrations[] = {version_1, version_2};
@@ -148,8 +151,8 @@ int schema_migrate(struct connection *c, schema_migration *const *migrations, in
     return version == count ? 0 : apply(c, migrations, (int)version, count, err);
 }
 
-static const char *const other_tables[] = {"tag",        "reference", "ip",  "event",
-                                           "idempotent", "token",     "meta"};
+static const char *const other_tables[] = {"tag",        "reference", "ip",   "event",
+                                           "idempotent", "token",     "meta", "outbox"};
 
 static int probe_table(struct connection *c, const char *name, struct error *err)
 {

@@ -40,6 +40,7 @@ enum kind {
     KIND_QUOTA,
     KIND_SCENARIO,
     KIND_CHAOS,
+    KIND_CLUSTER,
     KIND_COUNT
 };
 
@@ -75,7 +76,7 @@ struct row {
 };
 
 enum event_type { EVENT_CREATED, EVENT_UPDATED, EVENT_DELETED, EVENT_FIRED }; // append only
-enum cause_type { CAUSE_API, CAUSE_TIMER, CAUSE_SEED };
+enum cause_type { CAUSE_API, CAUSE_TIMER, CAUSE_SEED, CAUSE_BACKEND };
 
 struct event {
     int64_t revision;
@@ -210,6 +211,22 @@ int store_meta_get_int(struct store *s, const char *key, int64_t *inout,
 int store_meta_set_int(struct store *s, const char *key, int64_t value, struct error *err);
 int store_meta_get_double(struct store *s, const char *key, double *inout, struct error *err);
 int store_meta_set_double(struct store *s, const char *key, double value, struct error *err);
+
+// --- outbox: effects to be run by a backend (sim/outbox.c), at most one per owner ---
+struct outbox_row {
+    const char *owner; // id of the instance
+    int64_t revision;  // of the change that wants it
+    int action;
+    struct bytes payload; // packed by sim/
+};
+int store_outbox_put(struct store *s, const struct outbox_row *row, struct error *err); // replaces
+int store_outbox_delete(struct store *s, const char *owner, struct error *err);
+// Three-way: whether the owner has one, and of which revision.
+int store_outbox_get(struct store *s, const char *owner, int64_t *out_revision, struct error *err);
+// Oldest first; strings and bytes live until `each` returns, which must not change the outbox.
+int store_outbox_each(struct store *s,
+                      int (*each)(void *context, const struct outbox_row *row, struct error *err),
+                      void *context, struct error *err);
 
 // --- readers ---
 int reader_open(struct store *s, struct reader **out, struct error *err);

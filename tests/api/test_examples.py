@@ -45,7 +45,7 @@ def made_for(api, operation):
     if "{id}" in template:
         parameters["id"] = make[collection]()["id"]
     if "{name}" in template:
-        parameters["name"] = {"zones": "mock-1z", "instance_types": "tiny", "projects": "team"}[collection]
+        parameters["name"] = {"zones": "mock-1z", "instance_types": "tiny", "projects": "team", "clusters": "kind"}[collection]
     if operation == "projects.create_token":
         api.post("/sim/v1/projects", {"name": "team"}, expect=201)
     return {name: value for name, value in parameters.items() if "{" + name + "}" in template}
@@ -157,6 +157,10 @@ def walk_the_rest(call):
     call("faults.stats", id=fault)
     call("faults.delete", id=fault)
     call("faults.clear")
+    call("clusters.create", {"name": "kind"})
+    call("clusters.list")
+    call("clusters.get", name="kind")
+    call("clusters.delete", name="kind")
     call("clock.get")
     call("clock.advance", {"by": "1s"})
     call("clock.freeze")

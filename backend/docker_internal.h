@@ -1,0 +1,51 @@
+// What the files of the docker backend share.
+#ifndef BACKEND_DOCKER_INTERNAL_H
+#define BACKEND_DOCKER_INTERNAL_H
+
+#include "backend/docker.h"
+#include "backend/engine.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define LABEL_CLUSTER "io.x-k8s.kind.cluster"
+#define LABEL_ROLE "io.x-k8s.kind.role"
+#define LABEL_INSTANCE "mockcloud.instance" // on containers that we made
+
+struct docker {
+    struct engine *engine;
+    struct cloud *cloud;
+    int64_t resync_ns;
+    pthread_t watcher;
+    bool watching; // the thread runs
+    struct engine_stream *stream;
+    atomic_bool stopping;
+    atomic_bool look;     // at all clusters, soon
+    char last_error[256]; // logged, the watcher's
+};
+
+// --- looking (backend/docker_containers.c) ---
+// The containers of a kind cluster, with the Engine's network of theirs. Strings in `arena`.
+struct sighting {
+    struct container *containers;
+    size_t count;
+    const char *network; // NULL: none seen
+    const char *image;   // of a node; NULL: none seen
+};
+int docker_list(struct docker *d, const char *cluster, struct arena *arena, struct sighting *out,
+                struct error *err);
+// The node's container by id or, without one, by name. Three-way; ERROR_INVALID when it is a
+// container but not a node of the cluster.
+int docker_inspect(struct docker *d, const char *cluster, const char *ref, struct arena *arena,
+                   struct container *out, struct error *err);
+// Subnets of a network, NULL where it has none.
+int docker_subnets(struct docker *d, const char *network, struct arena *arena, const char **out_v4,
+                   const char **out_v6, struct error *err);
+
+// --- doing (backend/docker_effects.c) ---
+effect_run docker_effect_start, docker_effect_stop, docker_effect_reboot, docker_effect_remove,
+    docker_effect_retire;
+
+void *docker_watch(void *docker); // backend/docker_watch.c
+
+#endif
