@@ -1,6 +1,7 @@
 // mockcloud-cni gives the pods of one node their network in a cluster whose pod routes are the cloud's: it writes a CNI
 // configuration (ptp and host-local, which every kind node image has) for the node's pod CIDRs, and what the node itself
-// needs around it. It sets no route to another node's pods: those come from the cloud's route controller.
+// needs around it. It sets no route to another node's pods: those come from the cloud's route controller. Without
+// --cluster-cidr the pod network is somebody else's and it only sees to the route to the metadata service.
 //
 // It runs as a DaemonSet in the node's network namespace with the node's root file system at --host, and calls the node's
 // own ip and iptables there. Only the standard library, so that it adds little to the image.
@@ -48,7 +49,8 @@ func parse(arguments []string, getenv func(string) string) (options, error) {
 	var cidrs string
 	flags := flag.NewFlagSet("mockcloud-cni", flag.ContinueOnError)
 	flags.StringVar(&o.node, "node", getenv("NODE_NAME"), "name of this Node (NODE_NAME)")
-	flags.StringVar(&cidrs, "cluster-cidr", getenv("CLUSTER_CIDR"), "pod CIDRs of the whole cluster, comma-separated (CLUSTER_CIDR)")
+	flags.StringVar(&cidrs, "cluster-cidr", getenv("CLUSTER_CIDR"),
+		"pod CIDRs of the whole cluster, comma-separated (CLUSTER_CIDR; none: leave the pod network alone)")
 	flags.StringVar(&o.host, "host", "/host", "where the node's root file system is mounted")
 	flags.StringVar(&o.metadata, "metadata-via", getenv("METADATA_VIA"),
 		"name or address of the mockcloud server: 169.254.169.254 is reached through it (METADATA_VIA; none: no such route)")
@@ -61,6 +63,9 @@ func parse(arguments []string, getenv func(string) string) (options, error) {
 	}
 	if o.period < time.Second {
 		return o, fmt.Errorf("--period: %s is less than a second", o.period)
+	}
+	if cidrs == "" {
+		return o, nil
 	}
 	var err error
 	if o.clusterCIDR, err = parsePrefixes(strings.Split(cidrs, ",")); err != nil {
@@ -94,7 +99,7 @@ func run(ctx context.Context, o options, api *kube, h *host) {
 			configured = state
 		}
 		wait := o.period
-		if err != nil || configured == "" {
+		if err != nil {
 			wait = time.Second
 		}
 		select {
@@ -106,8 +111,12 @@ func run(ctx context.Context, o options, api *kube, h *host) {
 }
 
 func converge(ctx context.Context, o options, api *kube, h *host) (string, error) {
-	if err := h.metadataRoute(ctx, o.metadata); err != nil {
-		slog.Error("metadata route", "error", err) // pods need their network all the same
+	metadata := h.metadataRoute(ctx, o.metadata)
+	if len(o.clusterCIDR) == 0 {
+		return "", metadata
+	}
+	if metadata != nil {
+		slog.Error("metadata route", "error", metadata) // pods need their network all the same
 	}
 	cidrs, err := api.podCIDRs(ctx, o.node)
 	if err != nil {

@@ -140,6 +140,21 @@ func TestWithoutPodCIDRNothingIsConfigured(t *testing.T) {
 	}
 }
 
+func TestWithoutAClusterCIDRThePodNetworkIsLeftAlone(t *testing.T) {
+	n := &node{rules: map[string]bool{}}
+	h := &host{root: t.TempDir(), exec: n.exec}
+	o, err := parse([]string{"--node=worker", "--metadata-via=127.0.0.1"}, func(string) string { return "" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := converge(context.Background(), o, nil, h); err != nil {
+		t.Fatal(err)
+	}
+	if len(n.calls) != 1 || !strings.Contains(n.calls[0], metadataAddress) {
+		t.Errorf("called: %v", n.calls)
+	}
+}
+
 func TestWrongFlagsAreNamed(t *testing.T) {
 	for flags, named := range map[string]string{
 		"--cluster-cidr=10.0.0.0/8":                          "--node",
