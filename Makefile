@@ -127,6 +127,10 @@ asan: ## build with AddressSanitizer and UBSan into build-asan/
 deps: ## install whatever is missing to build, test, lint and measure (DEPS=skip: nothing)
 	scripts/deps build test lint bench go
 
+.PHONY: deps-build
+deps-build:
+	@scripts/deps build
+
 .PHONY: install
 install: all ## install program, man page and completions under DESTDIR and PREFIX
 	install -D -m 755 $(BUILD)/mockcloud $(DESTDIR)$(PREFIX)/bin/mockcloud
@@ -148,7 +152,7 @@ run: ## start the whole of it: cloud, control plane, CCM, nodes (DEMO=script: pl
 
 # ---- tests --------------------------------------------------------------------------------------
 
-TEST_PARTS      = test-unit test-api test-crash test-scripts test-plugin test-e2e fuzz
+TEST_PARTS      = test-unit test-api test-crash test-scripts test-helpers test-plugin test-e2e fuzz
 TEST_FULL_PARTS = lint $(TEST_PARTS) test-e2e-uncached tsan
 # .ci/run names here what it has just seen pass and a longer run would only repeat
 ALREADY        ?=
@@ -198,6 +202,11 @@ test-scripts: ## tests of the shell scripts
 	@$(MAKE) all plugin
 	@set -- tests/scripts/test_*.sh; test -e "$$1" || { echo 'no script test was found' >&2; exit 1; }; \
 	for test in "$$@"; do echo "-- $${test##*/}"; ./$$test || exit 1; done; echo "$$# script test files passed"
+
+.PHONY: test-helpers
+test-helpers: ## what others' CI uses: the pytest plugin (the Go helper's examples are in test-plugin)
+	@$(MAKE) all
+	MOCKCLOUD_BIN=$(CURDIR)/build/mockcloud PYTHONPATH=python "$(PYTHON)" -m pytest -p pytest_mockcloud $(PYTEST_ARGS) python/tests
 
 .PHONY: test-plugin
 test-plugin: ## vet and test the Go plugin with the race detector, contract tests on the real server

@@ -1,4 +1,5 @@
-// Package testserver starts a real mock cloud for a test, and a proxy that injects faults in front of any cloud.
+// Package testserver starts a real mock cloud for a test: a server on a free port, a typed client, and an end with the test.
+// It also has a proxy that injects faults in front of any cloud. See the examples in example_test.go.
 package testserver
 
 import (
@@ -21,7 +22,7 @@ import (
 	"mockcloud.dev/ccm-plugin/client"
 )
 
-// BinaryEnv names the server's binary; the default is build/mockcloud of this repository.
+// BinaryEnv names the server's binary; the default is build/mockcloud of this repository, then mockcloud on the PATH.
 const BinaryEnv = "MOCKCLOUD_BIN"
 
 const startPatience = 20 * time.Second
@@ -49,7 +50,13 @@ func Binary() string {
 		return path
 	}
 	_, here, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(here), "..", "..", "build", "mockcloud")
+	built := filepath.Join(filepath.Dir(here), "..", "..", "build", "mockcloud")
+	if _, err := os.Stat(built); err != nil {
+		if installed, err := exec.LookPath("mockcloud"); err == nil {
+			return installed
+		}
+	}
+	return built
 }
 
 // Start runs `mockcloud serve` on a free port, waits until it listens, and ends it with the test. A missing binary fails the
