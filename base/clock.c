@@ -139,6 +139,17 @@ struct clock_state clock_snapshot(struct clock *c)
     return state;
 }
 
+void clock_restore(struct clock *c, const struct clock_state *snapshot)
+{
+    pthread_mutex_lock(&c->mutex);
+    c->mode = snapshot->mode;
+    c->scale = snapshot->scale;
+    c->frozen = snapshot->frozen;
+    c->base_monotonic = clock_monotonic();
+    c->base_cloud = add_scaled(snapshot->cloud_ns, clock_wall() - snapshot->wall_ns, speed(c));
+    pthread_mutex_unlock(&c->mutex);
+}
+
 int64_t clock_now(struct clock *c)
 {
     int64_t now;

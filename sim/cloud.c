@@ -28,7 +28,15 @@ static void init_settings(struct cloud *cloud, const struct cloud_config *config
     memcpy(cloud->duplicate_names, config->duplicate_names, sizeof(cloud->duplicate_names));
     cloud->backend_deadline_ns =
         config->backend_deadline_ns == 0 ? 600 * NS_PER_S : config->backend_deadline_ns;
+    cloud->stepped = config->stepped;
     atomic_init(&cloud->writable, true);
+}
+
+static int start_writer(struct cloud *cloud, struct error *err)
+{
+    cloud->started =
+        cloud->stepped || pthread_create(&cloud->writer, NULL, writer_main, cloud) == 0;
+    return cloud->started ? 0 : error_set(err, ERROR_INTERNAL, NULL, "no more threads");
 }
 
 int cloud_open(const struct cloud_config *config, struct cloud **out, struct error *err)
@@ -60,8 +68,7 @@ int cloud_open(const struct cloud_config *config, struct cloud **out, struct err
     if (rc == 0) {
         atomic_store(&cloud->next_deadline_ns, cloud->ledger.next_due_ns);
         atomic_store(&cloud->trimmed, cloud->ledger.trimmed);
-        cloud->writer_started = pthread_create(&cloud->writer, NULL, writer_main, cloud) == 0;
-        rc = cloud->writer_started ? 0 : error_set(err, ERROR_INTERNAL, NULL, "no more threads");
+        rc = start_writer(cloud, err);
     }
     if (rc < 0) {
         cloud_close(cloud);
@@ -75,11 +82,16 @@ static void stop_writer(struct cloud *cloud)
 {
     struct error err = {0};
 
+    if (cloud->stepped) {
+        cloud_step(cloud);
+    }
     pthread_mutex_lock(&cloud->queue_lock);
     cloud->closing = true;
     pthread_cond_signal(&cloud->queue_wake);
     pthread_mutex_unlock(&cloud->queue_lock);
-    pthread_join(cloud->writer, NULL);
+    if (!cloud->stepped) {
+        pthread_join(cloud->writer, NULL);
+    }
     if (clock_save(cloud, &err) < 0) {
         log_line(LOG_WARN, "the clock could not be saved", "error", err.message, NULL);
     }
@@ -91,7 +103,7 @@ void cloud_close(struct cloud *cloud)
         return;
     }
     cloud_backend_detach(cloud); // its workers wait for the writer
-    if (cloud->writer_started) {
+    if (cloud->started) {
         stop_writer(cloud);
     }
     for (size_t i = 0; i < cloud->reader_count; i++) {
@@ -155,6 +167,9 @@ int cloud_apply(struct cloud *cloud, struct change *c)
     c->done = applied;
     c->context = &waiter;
     cloud_submit(cloud, c);
+    if (cloud->stepped) {
+        cloud_step(cloud);
+    }
     pthread_mutex_lock(&waiter.lock);
     while (!waiter.done) {
         pthread_cond_wait(&waiter.wake, &waiter.lock);

@@ -25,6 +25,7 @@ struct cloud_config {
     int64_t backend_deadline_ns;      // cloud time a backend has for an effect; 0: 10 minutes
     int64_t events_kept;              // number of events; 0: 100,000
     int64_t event_bytes_kept;         // and at most about so many bytes of them; 0: 256 MiB
+    bool stepped; // no writer thread: cloud_step and cloud_apply do its work on the caller's
 };
 
 enum scope { SCOPE_CLOUD, SCOPE_SIM }; // sim includes cloud
@@ -43,6 +44,9 @@ void cloud_set_address(struct cloud *cloud, const char *address);
 void cloud_submit(struct cloud *cloud, struct change *c);
 // Submits and waits; returns 0 or the negative code of c->error. For files and tests.
 int cloud_apply(struct cloud *cloud, struct change *c);
+// Of a stepped cloud, for simulations on one thread: one turn of the writer. What is queued becomes
+// batches as it would on the thread, with what is due. Never waits.
+void cloud_step(struct cloud *cloud);
 
 // --- reads: any thread, never wait for the writer ---
 // The document of a resource; ERROR_NOT_FOUND names kind and id. project 0: any.

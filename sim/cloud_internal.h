@@ -36,7 +36,8 @@ struct ledger {
     int64_t revision;    // last one given
     int64_t trimmed;     // events up to this revision are gone
     int64_t event_bytes; // of documents of the kept events
-    int64_t next_due_ns; // no transition is due before; 0: none is
+    int64_t next_due_ns; // of the first timed transition; 0: none is due
+    bool due_moved;      // that one has gone or moved: to be looked up before the commit
     uint64_t pool_next[POOL_COUNT];
     bool pool_full[POOL_COUNT]; // since the last release
     struct distribution latencies[TRANSITION_COUNT];
@@ -64,7 +65,8 @@ struct cloud {
     int64_t trimmed_idempotency_ns;
 
     pthread_t writer;
-    bool writer_started;
+    bool started; // the writer
+    bool stepped; // it has no thread
     pthread_mutex_t queue_lock;
     pthread_cond_t queue_wake;
     struct change *queue_head, **queue_tail;

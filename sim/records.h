@@ -28,7 +28,8 @@ struct resource {
     size_t tag_count;
     int64_t created_ns;
     int64_t updated_ns;
-    int64_t transition_ns; // 0: none
+    int64_t transition_ns;        // 0: none
+    int64_t stored_transition_ns; // as its row has it; the funnel's
     int64_t revision;
 };
 

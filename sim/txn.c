@@ -73,7 +73,7 @@ struct resource *record_from_row(enum kind kind, const struct row *row, struct a
     r->project = row->project;
     r->name = row->name;
     r->state = r->stored_state = row->state;
-    r->transition_ns = row->transition_ns;
+    r->transition_ns = r->stored_transition_ns = row->transition_ns;
     r->revision = row->revision;
     in.version = (int)unpack_int(&in);
     in.failed = in.version < 1 || in.version > RECORD_VERSION;
@@ -270,10 +270,14 @@ static int put_links(struct txn *t, struct resource *r, bool is_new, struct erro
     return rc;
 }
 
-static void note_due(struct ledger *ledger, int64_t transition_ns)
+// The deadline of a record was `before` and is `now`; 0: none.
+static void note_due(struct ledger *ledger, int64_t before, int64_t now)
 {
-    if (transition_ns != 0 && (ledger->next_due_ns == 0 || transition_ns < ledger->next_due_ns)) {
-        ledger->next_due_ns = transition_ns;
+    if (before != 0 && before != now && before <= ledger->next_due_ns) {
+        ledger->due_moved = true;
+    }
+    if (now != 0 && (ledger->next_due_ns == 0 || now < ledger->next_due_ns)) {
+        ledger->next_due_ns = now;
     }
 }
 
@@ -301,9 +305,10 @@ int txn_put_as(struct txn *t, struct resource *r, enum event_type type, struct e
     if (rc < 0) {
         return rc;
     }
-    note_due(&t->cloud->ledger, r->transition_ns);
+    note_due(&t->cloud->ledger, r->stored_transition_ns, r->transition_ns);
     log_change(t, r, type);
     r->stored_state = r->state;
+    r->stored_transition_ns = r->transition_ns;
     return 0;
 }
 
@@ -320,6 +325,7 @@ int txn_delete(struct txn *t, struct resource *r, struct error *err)
         rc = resource_event(t, r, previous, EVENT_DELETED, document, err);
     }
     if (rc == 0) {
+        note_due(&t->cloud->ledger, r->stored_transition_ns, 0);
         log_change(t, r, EVENT_DELETED);
     }
     return rc;

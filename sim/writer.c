@@ -181,6 +181,12 @@ static int fire(struct cloud *cloud, enum kind kind, struct row *row, struct err
     return rc < 0 ? rc : write_fired(cloud, err);
 }
 
+static int look_up_due(struct cloud *cloud, struct error *err)
+{
+    cloud->ledger.due_moved = false;
+    return store_next_transition(cloud->store, &cloud->ledger.next_due_ns, err);
+}
+
 // Fires what is due by `up_to`, in (due, revision) order, at most `limit`; returns how many or an
 // error. `stepping`: moves the clock to each deadline first.
 static int fire_due(struct cloud *cloud, int64_t up_to, int limit, bool stepping, struct error *err)
@@ -204,7 +210,7 @@ static int fire_due(struct cloud *cloud, int64_t up_to, int limit, bool stepping
         }
     }
     if (rc >= 0) {
-        rc = store_next_transition(cloud->store, &cloud->ledger.next_due_ns, err);
+        rc = look_up_due(cloud, err);
     }
     return rc < 0 ? rc : fired;
 }
@@ -258,6 +264,7 @@ static int begin(struct cloud *cloud, struct mark *mark, struct error *err)
 // Commits and publishes, or puts everything back.
 static int finish(struct cloud *cloud, const struct mark *mark, int rc, struct error *err)
 {
+    rc = rc < 0 || !cloud->ledger.due_moved ? rc : look_up_due(cloud, err);
     rc = rc < 0 ? rc : trim(cloud, err);
     rc = rc < 0 ? rc : ledger_save(cloud, err);
     if (rc < 0) {
@@ -371,6 +378,7 @@ static int advance(struct cloud *cloud, struct change *c, int64_t to)
     int rc = 0;
 
     while (rc == 0 && !done) {
+        struct clock_state before = clock_snapshot(cloud->clock);
         struct mark mark;
         rc = begin(cloud, &mark, &c->error);
         if (rc < 0) {
@@ -389,6 +397,8 @@ static int advance(struct cloud *cloud, struct change *c, int64_t to)
         if (rc == 0) {
             c->clock->fired += fired;
             atomic_fetch_add(&cloud->fired, fired);
+        } else {
+            clock_restore(cloud->clock, &before); // what is not committed has not happened
         }
     }
     return rc;
@@ -414,7 +424,7 @@ static int change_speed(struct cloud *cloud, struct change *c)
         rc = finish(cloud, &mark, record_clock(cloud, c, &c->error), &c->error);
     }
     if (rc < 0) {
-        clock_set_scale(cloud->clock, before.frozen ? 0 : before.scale);
+        clock_restore(cloud->clock, &before);
     }
     return rc;
 }
@@ -503,6 +513,26 @@ static struct change *take(struct cloud *cloud, int64_t deadline, bool *out_clos
     return first;
 }
 
+// One turn: batches of what was taken, or of what is due; then the books are closed.
+static int turn(struct cloud *cloud, struct change *first)
+{
+    int rc = first != NULL ? run_all(cloud, first) : run_batch(cloud, NULL);
+
+    arena_clear(&cloud->arena);
+    store_tidy(cloud->store); // when everybody has been answered
+    return rc;
+}
+
+void cloud_step(struct cloud *cloud)
+{
+    bool closing;
+    struct change *first = take(cloud, 0, &closing);
+
+    if (first != NULL || is_due(cloud)) {
+        turn(cloud, first);
+    }
+}
+
 void *writer_main(void *argument)
 {
     struct cloud *cloud = argument;
@@ -515,9 +545,7 @@ void *writer_main(void *argument)
         if (first == NULL && closing) {
             return NULL;
         }
-        int rc = first != NULL ? run_all(cloud, first) : run_batch(cloud, NULL);
+        int rc = turn(cloud, first);
         not_before = rc < 0 ? clock_monotonic() + RETRY_AFTER : 0;
-        arena_clear(&cloud->arena);
-        store_tidy(cloud->store); // when everybody has been answered
     }
 }

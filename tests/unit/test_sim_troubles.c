@@ -1,0 +1,74 @@
+// What the simulation (tests/simulation) has found, one test each.
+#include "tests/simulation/disk.h"
+#include "tests/unit/sim_fixture.h"
+
+#include <errno.h>
+
+static void the_next_deadline_is_of_what_is_left(void **state)
+{
+    struct sim *s = *state;
+    char *first, *second;
+
+    takes(s, "instance.pending", 10 * NS_PER_S);
+    first = create_instance(s, "first");
+    advance(s, NS_PER_S);
+    second = create_instance(s, "second");
+    assert_int_equal(cloud_clock(s->cloud).next_deadline_ns, CLOCK_MANUAL_START + 10 * NS_PER_S);
+    takes(s, "instance.terminated", 0);
+    act(s, instance_terminate, first);
+    assert_int_equal(cloud_clock(s->cloud).next_deadline_ns, CLOCK_MANUAL_START + 11 * NS_PER_S);
+    act(s, instance_terminate, second);
+    assert_int_equal(cloud_clock(s->cloud).next_deadline_ns, 0);
+    free(first);
+    free(second);
+}
+
+static void fails_for_storage(struct sim *s, struct clock_change what)
+{
+    struct change *c = clock_change_new(&what, "clock");
+
+    disk_order(DISK_STAYS_FULL, 0, ENOSPC);
+    assert_int_equal(cloud_apply(s->cloud, c), -ERROR_STORAGE);
+    assert_true(disk_was_hit());
+    disk_heal();
+    change_free(c);
+}
+
+static void an_advance_that_could_not_be_written_leaves_the_clock_where_it_was(void **state)
+{
+    struct sim *s = *state;
+    char *id;
+
+    takes(s, "instance.pending", 10 * NS_PER_S);
+    id = create_instance(s, NULL);
+    fails_for_storage(s, (struct clock_change){.action = CLOCK_ADVANCE_BY, .ns = 20 * NS_PER_S});
+    assert_int_equal(cloud_now(s->cloud), CLOCK_MANUAL_START);
+    assert_state(s, KIND_INSTANCE, id, "pending");
+    advance(s, 10 * NS_PER_S);
+    assert_state(s, KIND_INSTANCE, id, "running");
+    free(id);
+}
+
+static void a_speed_that_could_not_be_written_leaves_a_manual_clock_manual(void **state)
+{
+    struct sim *s = *state;
+
+    fails_for_storage(s, (struct clock_change){.action = CLOCK_SET_SCALE, .scale = 60});
+    assert_int_equal(cloud_clock(s->cloud).mode, CLOCK_MANUAL);
+    assert_int_equal(cloud_now(s->cloud), CLOCK_MANUAL_START);
+    assert_false(cloud_clock(s->cloud).frozen);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, sim_setup, sim_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(the_next_deadline_is_of_what_is_left),
+        TEST(an_advance_that_could_not_be_written_leaves_the_clock_where_it_was),
+        TEST(a_speed_that_could_not_be_written_leaves_a_manual_clock_manual),
+    };
+
+    disk_install(false);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
