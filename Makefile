@@ -12,6 +12,9 @@ TESTS     ?= tests/unit/test_*.c
 
 FUZZ_SECONDS ?= $(if $(FULL),60,5)
 FUZZERS      ?= tests/fuzz/fuzz_*.c
+SIMULATION_STEPS ?= $(if $(FULL),1000000,100000)
+STEPS        ?= 10000000
+DURATION     ?= 0
 KILLS        ?= $(if $(FULL),200,20)
 PYTEST_ARGS  ?=
 GO_TEST_ARGS ?=
@@ -62,6 +65,10 @@ MAIN     := cli/main.c
 OBJECTS   = $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(MAIN),$(SOURCES)))
 # named after its layers: one of fewer must not pass for the whole
 LIBRARY   = $(BUILD)/lib$(subst $() ,-,$(LAYERS)).a
+SIMULATION_SOURCES := $(sort $(wildcard tests/simulation/*.c))
+# a disk that fails on order, for unit tests too
+DISK          = $(BUILD)/tests/simulation/disk.o
+SIMULATION    = $(BUILD)/tests/simulation/simulation
 UNIT_SOURCES := $(sort $(wildcard $(TESTS)))
 UNIT_TESTS    = $(patsubst %.c,$(BUILD)/%,$(UNIT_SOURCES))
 FUZZ_SOURCES := $(sort $(wildcard $(FUZZERS)))
@@ -102,7 +109,8 @@ $(BUILD)/%.o: %.c
 # the document is embedded by .incbin, which -MMD does not see
 $(BUILD)/api/openapi_json.o: api/openapi.json
 
--include $(SOURCES:%.c=$(BUILD)/%.d) $(UNIT_SOURCES:%.c=$(BUILD)/%.d) $(FUZZ_SOURCES:%.c=$(BUILD)/%.d)
+-include $(SOURCES:%.c=$(BUILD)/%.d) $(UNIT_SOURCES:%.c=$(BUILD)/%.d) $(FUZZ_SOURCES:%.c=$(BUILD)/%.d) \
+         $(SIMULATION_SOURCES:%.c=$(BUILD)/%.d)
 
 # V=1 shows the commands themselves
 ifeq ($(V),)
@@ -152,7 +160,7 @@ run: ## start the whole of it: cloud, control plane, CCM, nodes (DEMO=script: pl
 
 # ---- tests --------------------------------------------------------------------------------------
 
-TEST_PARTS      = test-unit test-api test-crash test-scripts test-helpers test-plugin test-e2e fuzz
+TEST_PARTS      = test-unit test-simulation test-api test-crash test-scripts test-helpers test-plugin test-e2e fuzz
 TEST_FULL_PARTS = lint $(TEST_PARTS) test-e2e-uncached tsan
 # .ci/run names here what it has just seen pass and a longer run would only repeat
 ALREADY        ?=
@@ -178,8 +186,24 @@ run-unit-tests: $(UNIT_TESTS)
 	    echo "-- $${test##*/}"; ./$$test || failed="$$failed $${test##*/}"; done; \
 	echo "$(words $(UNIT_TESTS)) unit test programs, failed:$${failed:- none}"; test -z "$$failed"
 
-$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIBRARY)
-	$(call say,link,$@)$(CC) $(LDFLAGS) -o $@ $< $(LIBRARY) $(LIBS) -lcmocka
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(DISK) $(LIBRARY)
+	$(call say,link,$@)$(CC) $(LDFLAGS) -o $@ $< $(DISK) $(LIBRARY) $(LIBS) -lcmocka
+
+.PHONY: test-simulation
+test-simulation: ## random changes, crashes and failing disks against a model: SIMULATION_STEPS (100000; 1 million in test-full), SEED
+	@$(MAKE) run-simulation
+	@$(MAKE) SANITIZE=address SIMULATION_STEPS=$$(($(SIMULATION_STEPS) / 20)) run-simulation
+
+.PHONY: run-simulation
+run-simulation: $(SIMULATION)
+	@scripts/simulate $(SIMULATION) $(SIMULATION_STEPS)
+
+.PHONY: soak
+soak: $(SIMULATION) ## the simulation for as long as you like: STEPS (10 million), or DURATION seconds; SEED
+	@scripts/simulate $(SIMULATION) $(STEPS) $(DURATION)
+
+$(SIMULATION): $(SIMULATION_SOURCES:%.c=$(BUILD)/%.o) $(LIBRARY)
+	$(call say,link,$@)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIBRARY) $(LIBS)
 
 .PHONY: test-api
 test-api: ## black-box API and CLI tests (pytest) against the ASan build
@@ -294,4 +318,4 @@ help: ## this list
 	@echo 'mockcloud: make TARGET [VARIABLE=value]'; echo
 	@sed -n 's/^\([a-z0-9-]*\):.* ## \(.*\)/  \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
 	@echo; echo 'Variables: CC, CFLAGS_EXTRA, BUILD, PREFIX, DESTDIR, SANITIZE=address|thread|fuzz, V=1, DEPS=skip,'
-	@echo '  FUZZ_SECONDS, KILLS, PYTEST_ARGS, GO_TEST_ARGS, LAYERS and TESTS (to compile and test one layer)'
+	@echo '  FUZZ_SECONDS, KILLS, SIMULATION_STEPS, STEPS, DURATION, SEED, PYTEST_ARGS, GO_TEST_ARGS, LAYERS and TESTS (to compile and test one layer)'

@@ -1,0 +1,308 @@
+// Zones, instance types, latencies and projects; and the table of all changes.
+#include "tests/simulation/model.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void model_check_catalogue(const struct thing *x, json_t *document)
+{
+    static const char *const distributions[] = {"fixed", "uniform", "normal", "lognormal"};
+
+    if (x->kind == KIND_ZONE)
+        must_be(x, document, "region", x->zone);
+    else if (x->kind == KIND_INSTANCE_TYPE)
+        must_be_int(x, document, "memory_mib", x->memory_mib);
+    else if (x->kind == KIND_LATENCY)
+        must_be(x, document, "distribution", distributions[x->distribution.kind]);
+    else if (x->kind == KIND_PROJECT)
+        must_be(x, document, "id", x->id);
+}
+
+// What a PUT of a kind that goes by name is about: `made` as it is to be, unless it is so already.
+static void put(struct model *m, struct thing *made, bool is_same, struct thing *old)
+{
+    if (old && !is_same) {
+        old->state = made->state;
+        memcpy(old->zone, made->zone, sizeof(old->zone));
+        old->cpus = made->cpus;
+        old->memory_mib = made->memory_mib;
+        old->distribution = made->distribution;
+        model_written(m, old);
+    }
+    if (old)
+        model_drop(made);
+    else
+        model_written(m, made);
+}
+
+enum error_code model_zone_put(struct model *m, const struct change *c)
+{
+    struct thing *old = model_find(m, KIND_ZONE, 0, c->id);
+    struct thing *x = model_new(m, KIND_ZONE, c, NULL);
+
+    x->state = (int)c->request.zone.state;
+    snprintf(x->zone, sizeof(x->zone), "%s", c->request.zone.region);
+    put(m, x, old && old->state == x->state && strcmp(old->zone, x->zone) == 0, old);
+    return ERROR_NONE;
+}
+
+enum error_code model_type_put(struct model *m, const struct change *c)
+{
+    struct thing *old = model_find(m, KIND_INSTANCE_TYPE, 0, c->id);
+    struct thing *x = model_new(m, KIND_INSTANCE_TYPE, c, NULL);
+
+    x->cpus = c->request.instance_type.cpus;
+    x->memory_mib = c->request.instance_type.memory_mib;
+    put(m, x, old && old->cpus == x->cpus && old->memory_mib == x->memory_mib, old);
+    return ERROR_NONE;
+}
+
+static enum error_code delete_unused(struct model *m, enum kind kind, const struct change *c)
+{
+    struct thing *x = model_find(m, kind, 0, c->id);
+
+    if (!x)
+        return ERROR_NOT_FOUND;
+    for (size_t i = 0; i < m->things[KIND_INSTANCE].count; i++) {
+        const struct thing *instance = m->things[KIND_INSTANCE].items[i];
+        if (strcmp(kind == KIND_ZONE ? instance->zone : instance->type, x->id) == 0)
+            return ERROR_IN_USE;
+    }
+    model_deleted(m, x);
+    return ERROR_NONE;
+}
+
+enum error_code model_zone_delete(struct model *m, const struct change *c)
+{
+    return delete_unused(m, KIND_ZONE, c);
+}
+
+enum error_code model_type_delete(struct model *m, const struct change *c)
+{
+    return delete_unused(m, KIND_INSTANCE_TYPE, c);
+}
+
+// --- latencies ---
+
+static int transition_named(const char *name)
+{
+    int n = 0;
+
+    while (n < TRANSITIONS && strcmp(transition_of[n], name) != 0)
+        n++;
+    return n;
+}
+
+enum error_code model_latency_put(struct model *m, const struct change *c)
+{
+    const struct distribution *d = &c->request.latency;
+    int which = transition_named(c->id);
+    struct thing *old, *x;
+
+    if (which == TRANSITIONS)
+        return ERROR_INVALID;
+    old = model_find(m, KIND_LATENCY, 0, c->id);
+    x = model_new(m, KIND_LATENCY, c, NULL);
+    x->distribution = *d;
+    put(m, x,
+        old && old->distribution.kind == d->kind && old->distribution.a == d->a &&
+            old->distribution.b == d->b,
+        old);
+    m->latencies[which] = *d;
+    return ERROR_NONE;
+}
+
+enum error_code model_latency_delete(struct model *m, const struct change *c)
+{
+    int which = transition_named(c->id);
+    struct thing *x;
+
+    if (which == TRANSITIONS)
+        return ERROR_INVALID;
+    x = model_find(m, KIND_LATENCY, 0, c->id);
+    if (!x)
+        return ERROR_NOT_FOUND;
+    model_deleted(m, x);
+    m->latencies[which] =
+        (struct distribution){.a = which == T_TERMINATED ? INT64_C(60000000000) : 0};
+    return ERROR_NONE;
+}
+
+// --- projects ---
+
+enum error_code model_project_create(struct model *m, const struct change *c)
+{
+    struct thing *x = model_new(m, KIND_PROJECT, c, "prj");
+
+    snprintf(x->name, sizeof(x->name), "%s", c->request.project_create.name);
+    if (model_name_taken(m, x, x->name)) {
+        model_drop(x);
+        return ERROR_EXISTS;
+    }
+    model_written(m, x);
+    return ERROR_NONE;
+}
+
+enum error_code model_project_delete(struct model *m, const struct change *c)
+{
+    static const enum kind kinds[] = {KIND_ROUTE, KIND_LOAD_BALANCER, KIND_TARGET_POOL,
+                                      KIND_ADDRESS, KIND_INSTANCE};
+    struct things *projects = &m->things[KIND_PROJECT];
+    struct thing *x = NULL;
+
+    if (strcmp(c->id, "default") == 0)
+        return ERROR_IN_USE;
+    for (size_t i = 0; i < projects->count; i++) {
+        if (strcmp(projects->items[i]->name, c->id) == 0)
+            x = projects->items[i];
+    }
+    if (!x)
+        return ERROR_NOT_FOUND;
+    for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
+        struct things *all = &m->things[kinds[k]];
+
+        for (size_t i = all->count; i-- > 0;) { // newest first
+            if (all->items[i]->project == x->seq)
+                model_deleted(m, all->items[i]);
+        }
+    }
+    model_deleted(m, x);
+    return ERROR_NONE;
+}
+
+// --- what a new database begins with ---
+
+void model_learn_catalogue(struct model *m, struct cloud *cloud)
+{
+    static const char *const zones[] = {"mock-1a", "mock-1b", "mock-1c"};
+    static const char *const types[] = {"small", "medium", "large"};
+    static const int cpus[] = {2, 4, 8}; // each with 2 GiB
+    struct change c = {.id = "default"};
+    struct thing *project;
+
+    model_fetch(m, cloud);
+    m->cause = "seed";
+    m->operation = NULL;
+    project = model_new(m, KIND_PROJECT, &c, "prj");
+    snprintf(project->name, sizeof(project->name), "default");
+    model_written(m, project);
+    for (size_t i = 0; i < 3; i++) {
+        c.id = zones[i];
+        c.request.zone.region = "mock-1";
+        c.request.zone.state = ZONE_AVAILABLE;
+        model_zone_put(m, &c);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        c.id = types[i];
+        c.request.instance_type.cpus = cpus[i];
+        c.request.instance_type.memory_mib = cpus[i] * 2048;
+        model_type_put(m, &c);
+    }
+    model_all_accounted(m);
+}
+
+// --- the table ---
+
+static const struct {
+    change_apply *apply;
+    model_apply *model;
+} all[] = {
+    {instance_create, model_instance_create},
+    {instance_update, model_instance_update},
+    {instance_start, model_instance_start},
+    {instance_stop, model_instance_stop},
+    {instance_reboot, model_instance_reboot},
+    {instance_terminate, model_instance_terminate},
+    {route_create, model_route_create},
+    {route_update, model_route_update},
+    {route_delete, model_route_delete},
+    {target_pool_create, model_pool_create},
+    {target_pool_update, model_pool_update},
+    {target_pool_add_targets, model_pool_add},
+    {target_pool_remove_target, model_pool_remove},
+    {target_pool_delete, model_pool_delete},
+    {address_create, model_address_create},
+    {address_update, model_address_update},
+    {address_delete, model_address_delete},
+    {load_balancer_create, model_balancer_create},
+    {load_balancer_update, model_balancer_update},
+    {load_balancer_add_listener, model_balancer_add},
+    {load_balancer_remove_listener, model_balancer_remove},
+    {load_balancer_delete, model_balancer_delete},
+    {zone_put, model_zone_put},
+    {zone_delete, model_zone_delete},
+    {instance_type_put, model_type_put},
+    {instance_type_delete, model_type_delete},
+    {latency_put, model_latency_put},
+    {latency_delete, model_latency_delete},
+    {project_create, model_project_create},
+    {project_delete, model_project_delete},
+};
+
+// The key's entry, NULL: it is not known.
+static struct key_of_model *find_key(struct model *m, const struct change *c)
+{
+    for (size_t i = 0; i < m->key_count; i++) {
+        struct key_of_model *k = &m->keys[i];
+        if (k->project == c->project && k->operation == c->operation &&
+            strcmp(k->key, c->idempotency_key) == 0)
+            return k;
+    }
+    return NULL;
+}
+
+static void remember_key(struct model *m, const struct change *c)
+{
+    struct key_of_model *k = find_key(m, c);
+
+    if (!k && m->key_count == KEYS)
+        violated("the model has no room for another idempotency key");
+    if (!k)
+        k = &m->keys[m->key_count++];
+    k->project = c->project;
+    k->operation = c->operation;
+    k->fingerprint = c->fingerprint;
+    k->created = m->now;
+    snprintf(k->key, sizeof(k->key), "%s", c->idempotency_key);
+}
+
+// Keys are kept for a day at least and for two at most; in between the cloud's word is taken.
+static bool is_known(const struct model *m, const struct key_of_model *key, const struct change *c)
+{
+    int64_t age = key ? m->now - key->created : 0;
+    const int64_t day = INT64_C(86400000000000);
+
+    if (!key)
+        return false;
+    if (age <= day)
+        return true;
+    return age < 2 * day && (c->replayed || c->error.code == ERROR_IDEMPOTENCY);
+}
+
+enum error_code model_change(struct model *m, const struct change *c)
+{
+    uint64_t pool_next[6];
+    enum error_code code;
+    size_t i = 0;
+
+    while (all[i].apply != c->apply)
+        i++;
+    if (c->idempotency_key) {
+        const struct key_of_model *key = find_key(m, c);
+        if (is_known(m, key, c))
+            return key->fingerprint == c->fingerprint ? ERROR_NONE : ERROR_IDEMPOTENCY;
+    }
+    m->cause = "api";
+    m->operation = c->operation;
+    m->draws = 0;
+    memcpy(pool_next, m->pool_next, sizeof(pool_next));
+    code = all[i].model(m, c);
+    if (code != ERROR_NONE)
+        memcpy(m->pool_next, pool_next, sizeof(pool_next));
+    else if (c->idempotency_key)
+        remember_key(m, c);
+    m->accepted += code == ERROR_NONE;
+    m->refused += code != ERROR_NONE;
+    return code;
+}
