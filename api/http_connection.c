@@ -13,27 +13,6 @@
 #include <string.h>
 #include <strings.h>
 
-// The life of an exchange:
-//
-//     HEAD ──► BODY ──► (WAITING, suspended until its change is done) ──► ANSWERED
-//       └────────────────── refused or without a body ─────────────────────►┘
-enum phase { PHASE_HEAD, PHASE_BODY, PHASE_WAITING, PHASE_ANSWERED };
-
-struct exchange {
-    struct request request; // first: streams hand it back to us
-    struct http_server *server;
-    struct MHD_Connection *connection;
-    enum phase phase;
-    uint64_t expected; // Content-Length; 0: none or unknown
-    bool has_length;   // a Content-Length, and
-    bool has_coding;   // a Transfer-Encoding: both together are how requests are smuggled
-    uint64_t received;
-    bool expects;       // an Expect header: the client waits before it sends the body
-    bool busy;          // counted in server->busy
-    struct error error; // of the head; told when the body has been read
-    char uri[];         // as it was sent
-};
-
 // --- the head ---
 
 // Called with the request line, before anything is decoded: our request begins here.
@@ -209,22 +188,24 @@ static struct MHD_Response *make_response(struct exchange *x)
     if (reply->body.length == 0)
         return MHD_create_response_from_buffer(0, (void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT);
     bytes = buffer_take(&reply->body, &length);
+    if (bytes && injection_ends(&x->request, FAULT_TRUNCATE))
+        return http_truncated(bytes, length, injection_cut(&x->request, length));
     return bytes ? MHD_create_response_from_buffer(length, bytes, MHD_RESPMEM_MUST_FREE) : NULL;
 }
 
-static void observe(const struct exchange *x)
+void http_observe(const struct exchange *x, int status)
 {
     const struct request *r = &x->request;
     int64_t ns = clock_monotonic() - r->started_ns;
-    char status[16];
+    char text[16];
 
-    metrics_observe(r->api->metrics, r->endpoint, r->reply.status, ns);
-    calls_record(r->api->calls, r, r->reply.status, ns);
+    metrics_observe(r->api->metrics, r->endpoint, status, ns);
+    calls_record(r->api->calls, r, status, ns);
     if (!log_enabled(LOG_DEBUG))
         return;
-    snprintf(status, sizeof(status), "%d", r->reply.status);
+    snprintf(text, sizeof(text), "%d", status);
     log_line(LOG_DEBUG, "request", "path", x->uri, "operation",
-             r->endpoint ? r->endpoint->operation : "none", "status", status, NULL);
+             r->endpoint ? r->endpoint->operation : "none", "status", text, NULL);
 }
 
 static enum MHD_Result answer(struct exchange *x)
@@ -242,7 +223,7 @@ static enum MHD_Result answer(struct exchange *x)
     put_headers(response, x);
     result = MHD_queue_response(x->connection, (unsigned)x->request.reply.status, response);
     MHD_destroy_response(response);
-    observe(x);
+    http_observe(x, x->request.reply.status);
     return result;
 }
 
@@ -286,6 +267,57 @@ void http_stream_wake(void *context)
 
 // --- the exchange ---
 
+// The reply is there; how does it leave?
+static enum MHD_Result conclude(struct exchange *x)
+{
+    const struct request *r = &x->request;
+
+    if (injection_ends(r, FAULT_TRUNCATE) && (r->head || r->reply.body.length == 0) && !r->stream)
+        return http_drop(x); // there is nothing to cut
+    if (!injection_ends(r, FAULT_HALF_APPLIED))
+        return answer(x);
+    switch (r->injection->end->effect.reply) {
+    case FAULT_REPLY_DROP:
+        return http_drop(x);
+    case FAULT_REPLY_SILENCE:
+        return http_hang(x);
+    case FAULT_REPLY_ERROR:
+        break;
+    }
+    injection_refuse(&x->request);
+    return answer(x);
+}
+
+// Changes have been read when they meet their faults; reads begin only now.
+static enum MHD_Result carry_out(struct exchange *x)
+{
+    struct request *r = &x->request;
+    struct error error = {0};
+
+    if (injection_ends(r, FAULT_RESET))
+        return http_reset(x);
+    if (injection_ends(r, FAULT_HANG))
+        return http_hang(x);
+    if (injection_ends(r, FAULT_ERROR) || injection_ends(r, FAULT_THROTTLE)) {
+        injection_refuse(r);
+        return answer(x);
+    }
+    if (!r->endpoint->apply && request_handle(r, &error) < 0)
+        request_refuse(r, &error);
+    return r->change ? submit(x) : conclude(x);
+}
+
+static enum MHD_Result go_on(struct exchange *x)
+{
+    struct error error = {0};
+
+    if (atomic_load(&x->server->stopping)) {
+        error_set(&error, ERROR_UNAVAILABLE, NULL, "the server is shutting down");
+        return refuse(x, &error);
+    }
+    return http_delay(x) ? MHD_YES : carry_out(x);
+}
+
 static enum MHD_Result finish(struct exchange *x)
 {
     struct error error = {0};
@@ -298,14 +330,10 @@ static enum MHD_Result finish(struct exchange *x)
         error_set(&error, ERROR_UNAVAILABLE, NULL, "the server is shutting down");
         return refuse(x, &error);
     }
-    if (request_handle(&x->request, &error) < 0)
+    if (x->request.endpoint->apply && request_handle(&x->request, &error) < 0)
         return refuse(x, &error);
     injection_ask(&x->request);
-    if (x->request.injection && x->request.injection->end) {
-        injection_refuse(&x->request);
-        return answer(x);
-    }
-    return x->request.change ? submit(x) : answer(x);
+    return http_delay(x) ? MHD_YES : carry_out(x);
 }
 
 static int too_large(struct exchange *x)
@@ -381,8 +409,12 @@ enum MHD_Result http_handle(void *closure, struct MHD_Connection *connection, co
         return begin(x, method);
     if (x->phase == PHASE_WAITING) {
         request_answer(&x->request);
-        return answer(x);
+        return conclude(x);
     }
+    if (x->phase == PHASE_DELAYED)
+        return go_on(x);
+    if (x->phase == PHASE_HUNG)
+        return http_drop(x);
     return *upload_size > 0 ? take_body(x, upload, upload_size) : finish(x);
 }
 

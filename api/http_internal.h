@@ -2,6 +2,7 @@
 #ifndef API_HTTP_INTERNAL_H
 #define API_HTTP_INTERNAL_H
 
+#include "api/deadlines.h"
 #include "api/http_server.h"
 #include "api/request.h"
 
@@ -17,6 +18,7 @@
 struct http_server {
     struct api api;
     struct MHD_Daemon *daemon;
+    struct deadlines *deadlines;
     char **hosts; // NULL ends
     char address[128];
     atomic_ullong requests; // numbers of request ids
@@ -25,6 +27,44 @@ struct http_server {
     pthread_mutex_t lock;
     pthread_cond_t idle; // nobody is busy any more
 };
+
+// The life of an exchange:
+//
+//     HEAD ──► BODY ──► (DELAYED) ──► (WAITING, until its change is done) ──► (HUNG) ──► ANSWERED
+//       └────────────────── refused or without a body ─────────────────────────────────►┘
+//
+// Those in brackets are suspended connections; DELAYED and HUNG are what fault rules do.
+enum phase { PHASE_HEAD, PHASE_BODY, PHASE_DELAYED, PHASE_WAITING, PHASE_HUNG, PHASE_ANSWERED };
+
+struct exchange {
+    struct request request; // first: streams hand it back to us
+    struct http_server *server;
+    struct MHD_Connection *connection;
+    enum phase phase;
+    uint64_t expected; // Content-Length; 0: none or unknown
+    bool has_length;   // a Content-Length, and
+    bool has_coding;   // a Transfer-Encoding: both together are how requests are smuggled
+    uint64_t received;
+    bool expects;             // an Expect header: the client waits before it sends the body
+    bool busy;                // counted in server->busy
+    struct error error;       // of the head; told when the body has been read
+    struct deadline deadline; // of an injected wait
+    char uri[];               // as it was sent
+};
+
+// Effects of fault rules on connections (api/http_injection.c).
+//
+// Suspends the exchange for what is left of the latency; false: nothing is.
+bool http_delay(struct exchange *x);
+// Suspends it until the client goes, or the bound of the rule.
+enum MHD_Result http_hang(struct exchange *x);
+// The connection ends without a word: by FIN, or by RST.
+enum MHD_Result http_drop(struct exchange *x);
+enum MHD_Result http_reset(struct exchange *x);
+// Of `length` bytes (freed by it) all are announced and only the first `cut` sent.
+struct MHD_Response *http_truncated(char *bytes, size_t length, size_t cut);
+// In the log, the metrics and the call log; status 0: it was left without an answer.
+void http_observe(const struct exchange *x, int status);
 
 // Where the listening socket is bound, and the name it was bound by (as in a Host header).
 int http_listen(const char *text, bool anywhere, char out_host[64], int *out_port, int *out_fd,

@@ -145,6 +145,8 @@ static int prepare(struct http_server *server, const struct http_config *config,
     if (result >= 0)
         result = cloud_token_add(cloud, config->token, err);
     if (result >= 0)
+        result = deadlines_new(cloud, &server->deadlines, err);
+    if (result >= 0)
         result = streams_new(cloud, config->keepalive_ns, &sleeper, &api->streams, err);
     return result;
 }
@@ -173,6 +175,7 @@ static void server_free(struct http_server *server)
         free(*host);
     free(server->hosts);
     streams_free(server->api.streams);
+    deadlines_free(server->deadlines);
     router_free(server->api.router);
     metrics_free(server->api.metrics);
     calls_free(server->api.calls);
@@ -195,6 +198,8 @@ int http_server_start(const struct http_config *config, struct cloud *cloud,
     if (result < 0) {
         if (server->api.streams)
             streams_stop(server->api.streams);
+        if (server->deadlines)
+            deadlines_stop(server->deadlines);
         server_free(server);
         return result;
     }
@@ -230,6 +235,7 @@ void http_server_stop(struct http_server *server)
     fd = MHD_quiesce_daemon(server->daemon);
     atomic_store(&server->stopping, true);
     streams_stop(server->api.streams);
+    deadlines_stop(server->deadlines);
     wait_until_idle(server);
     MHD_stop_daemon(server->daemon);
     if (fd != MHD_INVALID_SOCKET)

@@ -184,6 +184,20 @@ void injection_ask(struct request *r)
         ask(r);
 }
 
+bool injection_ends(const struct request *r, enum fault_effect_type type)
+{
+    return r->injection && r->injection->end && r->injection->end->effect.type == type;
+}
+
+size_t injection_cut(const struct request *r, size_t length)
+{
+    int64_t wanted = r->injection->end->effect.count;
+
+    if (wanted == 0)
+        return length / 2;
+    return (uint64_t)wanted < length ? (size_t)wanted : length - 1;
+}
+
 void injection_fini(struct request *r)
 {
     if (r->injection)

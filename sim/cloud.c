@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/timefmt.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -366,6 +367,38 @@ void cloud_clock_encode(struct cloud *cloud, struct buffer *out)
 int64_t cloud_now(struct cloud *cloud)
 {
     return clock_now(cloud->clock);
+}
+
+int64_t cloud_monotonic_at(struct cloud *cloud, int64_t cloud_ns)
+{
+    return clock_monotonic_at(cloud->clock, cloud_ns);
+}
+
+void cloud_on_clock(struct cloud *cloud, void (*changed)(void *context), void *context)
+{
+    struct clock_listener *listeners = cloud->clock_listeners, *at = NULL;
+
+    pthread_mutex_lock(&cloud->queue_lock);
+    for (int i = 0; i < CLOCK_LISTENERS_MAX; i++) {
+        bool mine = listeners[i].changed != NULL && listeners[i].context == context;
+        if (mine || (at == NULL && listeners[i].changed == NULL)) {
+            at = &listeners[i];
+        }
+    }
+    assert(at != NULL);
+    *at = (struct clock_listener){changed, context};
+    pthread_mutex_unlock(&cloud->queue_lock);
+}
+
+void cloud_clock_changed(struct cloud *cloud)
+{
+    pthread_mutex_lock(&cloud->queue_lock);
+    for (int i = 0; i < CLOCK_LISTENERS_MAX; i++) {
+        if (cloud->clock_listeners[i].changed != NULL) {
+            cloud->clock_listeners[i].changed(cloud->clock_listeners[i].context);
+        }
+    }
+    pthread_mutex_unlock(&cloud->queue_lock);
 }
 
 struct clock_view cloud_clock(struct cloud *cloud)

@@ -109,6 +109,10 @@ struct clock_view {
 struct clock_view cloud_clock(struct cloud *cloud);
 void cloud_clock_encode(struct cloud *cloud, struct buffer *out); // openapi.json's Clock
 int64_t cloud_now(struct cloud *cloud);
+int64_t cloud_monotonic_at(struct cloud *cloud, int64_t cloud_ns); // see clock_monotonic_at
+// Calls `changed` on the writer thread whenever the clock was moved, stopped or set to another
+// speed: quick, never submits and waits. A few may listen; `changed` NULL: this context no more.
+void cloud_on_clock(struct cloud *cloud, void (*changed)(void *context), void *context);
 // A change that sets `c->clock`: the writer runs it between transactions. Its document is the
 // Clock.
 struct change *clock_change_new(const struct clock_change *what, const char *operation);

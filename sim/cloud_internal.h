@@ -46,6 +46,12 @@ struct ledger {
     bool tokens_changed;   // tokens must be read again after the commit
 };
 
+struct clock_listener {
+    void (*changed)(void *context);
+    void *context;
+};
+#define CLOCK_LISTENERS_MAX 4
+
 struct cloud {
     struct store *store;
     struct clock *clock;
@@ -72,6 +78,7 @@ struct cloud {
     struct change *queue_head, **queue_tail;
     int64_t queue_length;
     bool closing;
+    struct clock_listener clock_listeners[CLOCK_LISTENERS_MAX]; // under queue_lock
 
     pthread_mutex_t reader_lock;
     struct reader **readers; // free ones
@@ -92,7 +99,8 @@ int ledger_load(struct cloud *cloud, const struct cloud_config *config, struct e
 int ledger_save(struct cloud *cloud, struct error *err);
 int clock_save(struct cloud *cloud, struct error *err);
 
-void *writer_main(void *cloud); // sim/writer.c
+void cloud_clock_changed(struct cloud *cloud); // tells the listeners
+void *writer_main(void *cloud);                // sim/writer.c
 
 // Appends an event to the open transaction and to the pending news, with the next revision.
 int txn_event(struct txn *t, enum kind kind, const char *id, int64_t project,

@@ -447,6 +447,7 @@ static void run_clock(struct cloud *cloud, struct change *c)
         jw_init(&w, &c->document);
         encode_clock(cloud, &w);
     }
+    cloud_clock_changed(cloud);
     answer(cloud, c);
 }
 
