@@ -1,4 +1,5 @@
 // Reads of resources: documents and lists of them.
+#include "api/faulty_reads.h"
 #include "api/handlers.h"
 #include "api/query.h"
 #include "api/request.h"
@@ -35,10 +36,11 @@ static bool none_match(const char *list, int64_t revision)
     return false;
 }
 
-static void answer_document(struct request *r, int64_t revision)
+// What a fault rule has altered is sent in any case.
+static void answer_document(struct request *r, int64_t revision, bool altered)
 {
     r->reply.revision = revision;
-    if (r->headers.if_none_match && none_match(r->headers.if_none_match, revision)) {
+    if (!altered && r->headers.if_none_match && none_match(r->headers.if_none_match, revision)) {
         r->reply.status = 304;
         buffer_clear(&r->reply.body);
     }
@@ -48,8 +50,10 @@ static void answer_document(struct request *r, int64_t revision)
 int handle_get(struct request *r, struct error *err)
 {
     struct span given = r->parameters[0];
+    struct faulty_read faulty;
     char id[256];
     int64_t revision;
+    bool altered = false;
     int result;
 
     if (given.length >= sizeof(id))
@@ -63,11 +67,15 @@ int handle_get(struct request *r, struct error *err)
         snprintf(id, sizeof(id), "%s", decoded);
     }
     buffer_reserve(&r->reply.body, 1024);
-    result = cloud_get(r->api->cloud, r->endpoint->kind, project_of(r), id, &r->reply.body,
-                       &revision, err);
+    if (faulty_begin(&faulty, r, project_of(r), id, NULL))
+        result = faulty_get(&faulty, id, &r->reply.body, &revision, &altered, err);
+    else
+        result = cloud_get(r->api->cloud, r->endpoint->kind, project_of(r), id, &r->reply.body,
+                           &revision, err);
+    faulty_end(&faulty);
     if (result < 0)
         return result;
-    answer_document(r, revision);
+    answer_document(r, revision, altered);
     return 0;
 }
 
@@ -91,7 +99,7 @@ static int answer_project(struct request *r, const char *name, struct error *err
         return result;
     if (count == 0)
         return error_set(err, ERROR_NOT_FOUND, NULL, "project %s does not exist", name);
-    answer_document(r, revision_in(&r->reply.body));
+    answer_document(r, revision_in(&r->reply.body), false);
     return 0;
 }
 
@@ -180,6 +188,7 @@ static void put_list_end(struct buffer *out, uint64_t fingerprint, int64_t next,
 
 int handle_list(struct request *r, struct error *err)
 {
+    struct faulty_read faulty;
     struct list_query list;
     struct query q;
     int64_t next, revision;
@@ -191,7 +200,11 @@ int handle_list(struct request *r, struct error *err)
     if (result < 0)
         return result;
     buffer_append_string(&r->reply.body, "{\"items\":[");
-    result = cloud_list(r->api->cloud, &list, &r->reply.body, &count, &next, &revision, err);
+    if (faulty_begin(&faulty, r, list.project, NULL, &q))
+        result = faulty_list(&faulty, &list, &r->reply.body, &next, &revision, err);
+    else
+        result = cloud_list(r->api->cloud, &list, &r->reply.body, &count, &next, &revision, err);
+    faulty_end(&faulty);
     if (result < 0)
         return result;
     put_list_end(&r->reply.body, q.fingerprint, next, revision);

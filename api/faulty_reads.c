@@ -1,0 +1,254 @@
+#include "api/faulty_reads.h"
+
+#include "api/documents.h"
+#include "api/endpoint.h"
+#include "api/json_in.h"
+#include "api/wrong_answers.h"
+
+#include <string.h>
+
+// --- asking the rules ---
+
+// Completes the target of a single read by the document as it is now.
+static bool look(void *context, struct fault_target *inout)
+{
+    struct faulty_read *f = context;
+    struct request *r = f->request;
+    struct buffer document = {0};
+    int64_t revision;
+    json_t *parsed = NULL;
+
+    if (cloud_get(r->api->cloud, f->kind, f->project, inout->id, &document, &revision, NULL) >= 0)
+        parsed = document_parse((struct bytes){document.data, document.length});
+    buffer_fini(&document);
+    if (parsed)
+        document_target(parsed, f->kind, &r->arena, inout);
+    f->looked_at = parsed; // its strings are the target's
+    return parsed != NULL;
+}
+
+bool faulty_begin(struct faulty_read *f, struct request *r, int64_t project, const char *id,
+                  const struct query *query)
+{
+    struct fault_target target = {.kind = (int)r->endpoint->kind, .id = id};
+    struct fault_call call = {
+        .places = FAULT_BIT(FAULT_AT_READ),
+        .operation = r->endpoint->operation,
+        .project = r->project,
+        .scope = (int)r->who.scope,
+        .user_agent = r->headers.user_agent,
+        .target = &target,
+        .look = id ? look : NULL,
+        .context = f,
+        .many = !id,
+    };
+
+    f->verdict.count = 0;
+    f->looked_at = NULL;
+    if (r->endpoint->access != ACCESS_CLOUD) // the hand of God is never deceived
+        return false;
+    f->request = r;
+    f->kind = r->endpoint->kind;
+    f->project = project;
+    f->query = query;
+    fault_decide(r->api->cloud, &call, &f->verdict);
+    return f->verdict.count > 0;
+}
+
+void faulty_end(struct faulty_read *f)
+{
+    json_decref(f->looked_at);
+    fault_verdict_fini(&f->verdict);
+}
+
+// --- what has changed: as it was, as it is, or not at all ---
+
+static bool selects(const struct fault_fired *fired, const struct fault_target *target)
+{
+    return fired && fault_selects(fired->fault, target);
+}
+
+// A selector that wants more than the id takes what is there now.
+static enum past_choice choose(void *context, const struct past *past)
+{
+    struct faulty_read *f = context;
+    const struct fault_fired *hide = fault_verdict_find(&f->verdict, FAULT_HIDE_NEW);
+    const struct fault_fired *stale = fault_verdict_find(&f->verdict, FAULT_STALE_READ);
+    struct fault_target target = {.kind = (int)f->kind, .id = past->id};
+    enum past_choice choice;
+    json_t *then = document_parse(past->then), *now = document_parse(past->now), *seen;
+
+    if (now)
+        document_target(now, f->kind, &f->request->arena, &target);
+    choice = selects(stale, &target) ? PAST_THEN : PAST_NOW;
+    seen = choice == PAST_THEN ? then : now;
+    if ((past->young && selects(hide, &target)) || !seen ||
+        (f->query && !document_matches(seen, f->query)))
+        choice = PAST_NEITHER;
+    json_decref(then);
+    json_decref(now);
+    return choice;
+}
+
+// False: the rules that have fired do not reach into the past.
+static bool view_of(struct faulty_read *f, struct past_view *out)
+{
+    const struct fault_fired *hide = fault_verdict_find(&f->verdict, FAULT_HIDE_NEW);
+    const struct fault_fired *stale = fault_verdict_find(&f->verdict, FAULT_STALE_READ);
+    int64_t now = cloud_now(f->request->api->cloud);
+
+    *out = (struct past_view){.choose = choose, .context = f};
+    if (hide)
+        out->born_by_ns = now - hide->fault->effect.duration_ns;
+    if (stale && stale->fault->effect.duration_ns)
+        out->as_of_ns = now - stale->fault->effect.duration_ns;
+    if (stale)
+        out->back = stale->fault->effect.count;
+    return hide || stale;
+}
+
+// --- altered on the way out ---
+
+static bool alters(const struct fault_fired *fired)
+{
+    return fired->fault->effect.type == FAULT_WRONG_ANSWER;
+}
+
+static bool any_alters(const struct faulty_read *f)
+{
+    for (size_t i = 0; i < f->verdict.count; i++)
+        if (alters(&f->verdict.fired[i]))
+            return true;
+    return false;
+}
+
+// The name of the first resource of the kind: the one that duplicates have. NULL: there is none.
+static const char *first_name(struct faulty_read *f)
+{
+    struct request *r = f->request;
+    struct list_query query = {.kind = f->kind, .project = f->project, .limit = 1};
+    struct buffer first = {0};
+    int64_t next, revision;
+    const char *name = NULL;
+    json_t *document;
+    size_t count;
+
+    if (cloud_list(r->api->cloud, &query, &first, &count, &next, &revision, NULL) < 0)
+        return NULL;
+    document = document_parse((struct bytes){first.data, first.length});
+    if (json_object_get(document, "name"))
+        name = arena_strdup(&r->arena, json_string_value(json_object_get(document, "name")));
+    json_decref(document);
+    buffer_fini(&first);
+    return name;
+}
+
+static void alter(struct faulty_read *f, json_t *document)
+{
+    struct fault_target target;
+
+    document_target(document, f->kind, &f->request->arena, &target);
+    for (size_t i = 0; i < f->verdict.count; i++) {
+        const struct fault *fault = f->verdict.fired[i].fault;
+        const char *name = NULL;
+
+        // one document was selected when the rules were asked
+        if (!alters(&f->verdict.fired[i]) || (f->query && !fault_selects(fault, &target)))
+            continue;
+        if (fault->effect.wrong == FAULT_WRONG_DUPLICATE_NAMES)
+            name = first_name(f);
+        wrong_answer(document, fault, name);
+    }
+}
+
+static int reload(struct buffer *text, size_t from, json_t **out, struct error *err)
+{
+    if (text->failed)
+        return error_set(err, ERROR_INTERNAL, NULL, "out of memory");
+    return json_in_load(text->data + from, text->length - from, out, err);
+}
+
+int faulty_get(struct faulty_read *f, const char *id, struct buffer *out, int64_t *out_revision,
+               bool *out_altered, struct error *err)
+{
+    struct cloud *cloud = f->request->api->cloud;
+    struct past_view view;
+    json_t *document;
+    int result = view_of(f, &view) ? cloud_get_past(cloud, f->kind, f->project, id, &view, out,
+                                                    out_revision, err)
+                                   : cloud_get(cloud, f->kind, f->project, id, out, out_revision,
+                                               err);
+
+    *out_altered = any_alters(f);
+    if (result < 0 || !*out_altered)
+        return result;
+    result = reload(out, 0, &document, err);
+    if (result < 0)
+        return result;
+    alter(f, document);
+    buffer_clear(out);
+    result = document_put(document, out, err);
+    json_decref(document);
+    return result;
+}
+
+// --- lists ---
+
+static void reorder(struct faulty_read *f, json_t *items)
+{
+    const struct fault_fired *fired = fault_verdict_find(&f->verdict, FAULT_REORDER);
+    bool *chosen = arena_alloc(&f->request->arena, json_array_size(items) + 1);
+    json_t *item;
+    size_t i;
+
+    if (!fired)
+        return;
+    json_array_foreach (items, i, item) {
+        struct fault_target target;
+
+        document_target(item, f->kind, &f->request->arena, &target);
+        chosen[i] = fault_selects(fired->fault, &target);
+    }
+    wrong_order(items, chosen, fired->seed);
+}
+
+// Rewrites the items, from where they begin in `out`. Page tokens go by the true order, so pages
+// are neither lost nor doubled.
+static int rewrite(struct faulty_read *f, struct buffer *out, size_t start, struct error *err)
+{
+    json_t *items, *item;
+    size_t i;
+    int result;
+
+    buffer_append_string(out, "]");
+    result = reload(out, start, &items, err);
+    if (result < 0)
+        return result;
+    reorder(f, items); // by the truth, as selectors are
+    json_array_foreach (items, i, item)
+        alter(f, item);
+    out->length = start + 1;
+    json_array_foreach (items, i, item) {
+        buffer_append_string(out, i > 0 ? "," : "");
+        if (result == 0)
+            result = document_put(item, out, err);
+    }
+    json_decref(items);
+    return result;
+}
+
+int faulty_list(struct faulty_read *f, const struct list_query *query, struct buffer *out,
+                int64_t *out_next_seq, int64_t *out_revision, struct error *err)
+{
+    struct cloud *cloud = f->request->api->cloud;
+    size_t start = out->length - 1, count; // of the '['
+    struct past_view view;
+    int result = view_of(f, &view) ? cloud_list_past(cloud, query, &view, out, &count, out_next_seq,
+                                                     out_revision, err)
+                                   : cloud_list(cloud, query, out, &count, out_next_seq,
+                                                out_revision, err);
+
+    if (result < 0 || !(any_alters(f) || fault_verdict_find(&f->verdict, FAULT_REORDER)))
+        return result;
+    return rewrite(f, out, start, err);
+}
