@@ -16,6 +16,7 @@
 //
 //   any of these, error ──terminate──► terminating ──deadline──► terminated ──deadline──► gone
 //   any of these ──fail──► error
+//   pending, running, rebooting ──outage──► stopped;  stopped, error ──recover──► pending
 //
 // One with a backend has no deadlines but one that leads to `error`; the backend says up, down or lost:
 //
@@ -32,15 +33,15 @@ enum {
 };
 
 static const short moves[INSTANCE_STATES][INSTANCE_EVENTS] = {
-    //             start    stop      reboot     terminate deadline fail    up        down     lost
-    [PENDING]   = {NO,      NO,       NO,        ENDING,   RUNNING, FAILED, RUNNING,  STOPPED, ENDED},
-    [RUNNING]   = {NO,      STOPPING, REBOOTING, ENDING,   NO,      FAILED, RUNNING,  STOPPED, ENDED},
-    [STOPPING]  = {NO,      NO,       NO,        ENDING,   STOPPED, FAILED, STOPPING, STOPPED, ENDED},
-    [STOPPED]   = {PENDING, NO,       NO,        ENDING,   NO,      FAILED, RUNNING,  STOPPED, ENDED},
-    [REBOOTING] = {NO,      NO,       NO,        ENDING,   RUNNING, FAILED, RUNNING,  STOPPED, ENDED},
-    [ENDING]    = {NO,      NO,       NO,        ENDING,   ENDED,   FAILED, ENDING,   ENDED,   ENDED},
-    [ENDED]     = {NO,      NO,       NO,        ENDED,    GONE,    NO,     ENDED,    ENDED,   ENDED},
-    [FAILED]    = {NO,      NO,       NO,        ENDING,   NO,      NO,     RUNNING,  STOPPED, ENDED},
+    //             start    stop      reboot     terminate deadline fail    up        down     lost   outage   recover
+    [PENDING]   = {NO,      NO,       NO,        ENDING,   RUNNING, FAILED, RUNNING,  STOPPED, ENDED, STOPPED, NO},
+    [RUNNING]   = {NO,      STOPPING, REBOOTING, ENDING,   NO,      FAILED, RUNNING,  STOPPED, ENDED, STOPPED, NO},
+    [STOPPING]  = {NO,      NO,       NO,        ENDING,   STOPPED, FAILED, STOPPING, STOPPED, ENDED, NO,      NO},
+    [STOPPED]   = {PENDING, NO,       NO,        ENDING,   NO,      FAILED, RUNNING,  STOPPED, ENDED, NO,      PENDING},
+    [REBOOTING] = {NO,      NO,       NO,        ENDING,   RUNNING, FAILED, RUNNING,  STOPPED, ENDED, STOPPED, NO},
+    [ENDING]    = {NO,      NO,       NO,        ENDING,   ENDED,   FAILED, ENDING,   ENDED,   ENDED, NO,      NO},
+    [ENDED]     = {NO,      NO,       NO,        ENDED,    GONE,    NO,     ENDED,    ENDED,   ENDED, NO,      NO},
+    [FAILED]    = {NO,      NO,       NO,        ENDING,   NO,      NO,     RUNNING,  STOPPED, ENDED, NO,      PENDING},
 };
 // clang-format on
 
@@ -59,6 +60,7 @@ const struct machine instance_machine = {
     .timers = timers,
     .deadline = INSTANCE_DEADLINE,
     .gone = INSTANCE_GONE,
+    .fail = INSTANCE_FAIL,
 };
 
 int instance_step(enum instance_state state, enum instance_event event, enum instance_state *out)

@@ -1,4 +1,5 @@
 // What can be done with instances.
+#include "sim/fault_cloud.h"
 #include "sim/notice.h"
 #include "sim/operation.h"
 
@@ -52,7 +53,13 @@ int instance_due(struct txn *t, struct resource *r, struct error *err)
     if (i->due_ns == 0 || i->due_ns > t->now_ns)
         return notice_fire(t, i, err);
     rc = instance_overdue(t, i, &next, err);
-    return rc < 0 ? rc : instance_move(t, i, next, err);
+    if (rc < 0)
+        return rc;
+    if (next != r->state)
+        return instance_move(t, i, next, err);
+    i->due_ns = r->transition_ns; // a fault rule holds it
+    notices_reschedule(i);
+    return txn_put(t, r, err);
 }
 
 static void give_reason(struct resource *r, enum instance_event event)
@@ -96,16 +103,10 @@ static int find_catalogued(struct txn *t, enum kind kind, const char *field, con
     return rc < 0 ? rc : 0;
 }
 
-static int find_open_zone(struct txn *t, const char *name, struct zone **out, struct error *err)
+static int check_open(const struct resource *zone, struct error *err)
 {
-    struct resource *found;
-    int rc = find_catalogued(t, KIND_ZONE, "zone", name, &found, err);
-
-    if (rc < 0)
-        return rc;
-    if (found->state != ZONE_AVAILABLE)
-        return error_set(err, ERROR_ZONE_UNAVAILABLE, "zone", "zone %s is unavailable", found->id);
-    *out = (struct zone *)found;
+    if (zone->state != ZONE_AVAILABLE)
+        return error_set(err, ERROR_ZONE_UNAVAILABLE, "zone", "zone %s is unavailable", zone->id);
     return 0;
 }
 
@@ -123,6 +124,8 @@ static int create_one(struct txn *t, const struct instance_spec *spec, const cha
     i->lifecycle = spec->lifecycle;
     i->backend = spec->backend;
     rc = operation_head(t, &i->r, name, INSTANCE_DEAD, &spec->tags, err);
+    if (rc == 0)
+        rc = check_open(&zone->r, err); // after the fault rules, which count whom they refuse
     if (rc == 0)
         rc = spec->backend == BACKEND_DOCKER ? instance_container(t, i, spec, err)
                                              : instance_addresses_assign(t, i, spec, err);
@@ -162,19 +165,18 @@ static int create_many(struct txn *t, struct change *c, const struct zone *zone,
 int instance_create(struct txn *t, struct change *c, struct error *err)
 {
     const struct instance_spec *spec = &c->request.instance;
-    struct resource *type;
+    struct resource *zone, *type;
     struct instance *i;
-    struct zone *zone;
     int rc;
 
-    rc = find_open_zone(t, spec->zone, &zone, err);
+    rc = find_catalogued(t, KIND_ZONE, "zone", spec->zone, &zone, err);
     if (rc == 0)
         rc = find_catalogued(t, KIND_INSTANCE_TYPE, "type", spec->type, &type, err);
     if (rc < 0)
         return rc;
     if (spec->count > 0)
-        return create_many(t, c, zone, type, err);
-    rc = create_one(t, spec, spec->name, zone, type, &i, err);
+        return create_many(t, c, (struct zone *)zone, type, err);
+    rc = create_one(t, spec, spec->name, (struct zone *)zone, type, &i, err);
     if (rc == 0)
         change_answer(t, c, &i->r);
     return rc;
@@ -234,6 +236,17 @@ int instance_update(struct txn *t, struct change *c, struct error *err)
 
 // --- actions ---
 
+// Whether it may be started.
+static int admit(struct txn *t, const struct instance *i, struct error *err)
+{
+    struct resource *zone;
+    int rc = fault_admit(t, &i->r, err);
+
+    if (rc == 0)
+        rc = find_catalogued(t, KIND_ZONE, "zone", i->zone, &zone, err);
+    return rc < 0 ? rc : check_open(zone, err);
+}
+
 static int act(struct txn *t, struct change *c, enum instance_event event, struct error *err)
 {
     enum instance_state next;
@@ -245,10 +258,8 @@ static int act(struct txn *t, struct change *c, enum instance_event event, struc
     if (instance_step((enum instance_state)r->state, event, &next) < 0)
         return operation_refuse(&instance_machine, r, err);
     if ((int)next != r->state) {
-        struct zone *zone;
-
         if (event == INSTANCE_START)
-            rc = find_open_zone(t, ((struct instance *)r)->zone, &zone, err);
+            rc = admit(t, (struct instance *)r, err);
         if (event == INSTANCE_STOP || event == INSTANCE_TERMINATE)
             rc = instance_may_go_down(t, (struct instance *)r, c->request.action.force, err);
         if (rc < 0)

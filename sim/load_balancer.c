@@ -47,6 +47,7 @@ const struct machine load_balancer_machine = {
     .timers = timers,
     .deadline = LB_DEADLINE,
     .gone = LB_DELETED,
+    .fail = LB_FAIL,
 };
 
 int load_balancer_step(enum load_balancer_state state, enum load_balancer_event event,

@@ -19,7 +19,11 @@ static int move(struct txn *t, struct load_balancer *lb, int next, struct error 
 
 int load_balancer_due(struct txn *t, struct resource *r, struct error *err)
 {
-    return move(t, (struct load_balancer *)r, operation_due(t, &load_balancer_machine, r), err);
+    int next = operation_due(t, &load_balancer_machine, r);
+
+    if (next == r->state)
+        return txn_put(t, r, err);
+    return move(t, (struct load_balancer *)r, next, err);
 }
 
 // --- create ---

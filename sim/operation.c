@@ -1,6 +1,7 @@
 #include "sim/operation.h"
 
-#include <assert.h>
+#include "sim/fault_cloud.h"
+
 #include <string.h>
 
 int operation_load(struct txn *t, const struct change *c, enum kind kind, struct resource **out,
@@ -20,9 +21,9 @@ int operation_head(struct txn *t, struct resource *r, const char *name, uint32_t
 
     r->name = name ? name : r->id;
     rc = txn_name_free(t, r, r->name, dead, err);
-    if (rc < 0 || tags->count == 0)
-        return rc;
-    return resource_tags_patch(t, r, tags->items, tags->count, err);
+    if (rc == 0 && tags->count > 0)
+        rc = resource_tags_patch(t, r, tags->items, tags->count, err);
+    return rc < 0 ? rc : fault_admit(t, r, err);
 }
 
 bool operation_same(const char *a, const char *b)
@@ -75,8 +76,10 @@ int operation_refuse(const struct machine *m, const struct resource *r, struct e
 bool operation_enter(struct txn *t, const struct machine *m, struct resource *r, int state)
 {
     r->transition_ns = 0;
+    r->held_by = NULL;
     for (;;) {
         int64_t duration;
+        int next;
 
         if (state < m->states)
             r->state = state;
@@ -89,8 +92,10 @@ bool operation_enter(struct txn *t, const struct machine *m, struct resource *r,
             r->transition_ns = t->now_ns + duration;
             return false;
         }
-        if (machine_step(m, state, m->deadline, &state) < 0)
-            assert(!"a timed state ends with its deadline");
+        next = fault_transition(t, m, r);
+        if (next == state)
+            return false;
+        state = next;
     }
 }
 
@@ -99,12 +104,8 @@ int operation_write(struct txn *t, struct resource *r, bool gone, struct error *
     return gone ? txn_delete(t, r, err) : txn_put(t, r, err);
 }
 
-int operation_due(struct txn *t, const struct machine *m, const struct resource *r)
+int operation_due(struct txn *t, const struct machine *m, struct resource *r)
 {
-    int next = r->state;
-
     t->operation = m->timers[r->state];
-    if (machine_step(m, r->state, m->deadline, &next) < 0)
-        assert(!"only timed states have deadlines");
-    return next;
+    return fault_transition(t, m, r);
 }

@@ -10,7 +10,8 @@
 int operation_load(struct txn *t, const struct change *c, enum kind kind, struct resource **out,
                    struct error *err);
 
-// Names a new resource (NULL: its id) and gives it its tags. `dead`: see txn_name_free.
+// Names a new resource (NULL: its id), gives it its tags, and asks the fault rules whether it may be
+// made; what rules select by is set before. `dead`: see txn_name_free.
 int operation_head(struct txn *t, struct resource *r, const char *name, uint32_t dead,
                    const struct tags_spec *tags, struct error *err);
 
@@ -28,8 +29,9 @@ bool operation_enter(struct txn *t, const struct machine *m, struct resource *r,
 // Writes it, or removes it when `gone`.
 int operation_write(struct txn *t, struct resource *r, bool gone, struct error *err);
 
-// Names the timed transition that is due now in the change and returns the state that follows.
-int operation_due(struct txn *t, const struct machine *m, const struct resource *r);
+// Names the timed transition that is due now in the change and returns the state that follows: the
+// same one when a fault rule holds it, the record is then to be written as it is.
+int operation_due(struct txn *t, const struct machine *m, struct resource *r);
 
 // Whether two strings, either of which may be NULL, are equal.
 bool operation_same(const char *a, const char *b);

@@ -31,6 +31,10 @@ struct resource {
     int64_t transition_ns;        // 0: none
     int64_t stored_transition_ns; // as its row has it; the funnel's
     int64_t revision;
+    // Id of the fault rule that keeps the state's transition from ending; "": it has been kept and
+    // is now let go; NULL: nothing keeps it.
+    const char *held_by;
+    bool stored_held; // its row has a rule there; the funnel's
 };
 
 // One change of a tag map.

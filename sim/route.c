@@ -45,6 +45,7 @@ const struct machine route_machine = {
     .timers = timers,
     .deadline = ROUTE_DEADLINE,
     .gone = ROUTE_DELETED,
+    .fail = MACHINE_REFUSED,
 };
 
 int route_step(enum route_state state, enum route_event event, enum route_state *out)

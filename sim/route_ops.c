@@ -56,7 +56,11 @@ static int move(struct txn *t, struct route *route, int next, struct error *err)
 
 int route_due(struct txn *t, struct resource *r, struct error *err)
 {
-    return move(t, (struct route *)r, operation_due(t, &route_machine, r), err);
+    int next = operation_due(t, &route_machine, r);
+
+    if (next == r->state)
+        return txn_put(t, r, err);
+    return move(t, (struct route *)r, next, err);
 }
 
 static int follow(struct txn *t, const char *id, enum route_event event, struct error *err)

@@ -3,6 +3,8 @@
 #include "sim/names.h"
 #include "sim/operation.h"
 
+#include <string.h>
+
 // clang-format off
 //
 //   add ─► initial ─deadline─► healthy ──down, lost──► unhealthy
@@ -45,6 +47,7 @@ const struct machine target_machine = {
     .timers = timers,
     .deadline = TARGET_DEADLINE,
     .gone = TARGET_GONE,
+    .fail = MACHINE_REFUSED,
 };
 
 int target_step(enum target_health health, enum target_event event, enum target_health *out)
@@ -62,6 +65,11 @@ enum target_event target_event_of(const struct instance *instance)
     if (!instance || instance->r.state == INSTANCE_TERMINATED)
         return TARGET_LOST;
     return instance->r.state == INSTANCE_RUNNING ? TARGET_UP : TARGET_DOWN;
+}
+
+bool target_held(const struct target *target)
+{
+    return target->health_reason && strcmp(target->health_reason, TARGET_HELD) == 0;
 }
 
 bool target_tell(struct target *target, enum target_event event)

@@ -34,6 +34,10 @@ enum target_event target_event_of(const struct instance *instance);
 // Tells the target how its instance is (TARGET_UP, _DOWN, _LOST); returns whether anything changed.
 bool target_tell(struct target *target, enum target_event event);
 
+// The reason of a target whose transition a fault rule keeps, or has kept, from ending.
+#define TARGET_HELD "held"
+bool target_held(const struct target *target);
+
 // --- editing (sim/target_pool_edit.c): all keep r.transition_ns; the caller writes the record ---
 // Adds the targets that are not there or are draining. Errors name "targets[n].…".
 int target_pool_add(struct txn *t, struct target_pool *pool, const struct target_ref *refs,
@@ -48,6 +52,8 @@ int target_pool_remove(struct txn *t, struct target_pool *pool, const struct tar
 void target_pool_reschedule(struct target_pool *pool);
 // Applies the deadlines that have passed.
 int target_pool_fire(struct txn *t, struct target_pool *pool, struct error *err);
+// The rule that held targets is gone: they are due now.
+void target_pool_let_go(struct target_pool *pool, int64_t now_ns);
 
 int target_pool_due(struct txn *t, struct resource *r, struct error *err); // kind_ops.due
 

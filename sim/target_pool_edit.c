@@ -1,4 +1,5 @@
 // Editing the targets of a pool: thousands of them, so by sorted indices and never pairwise.
+#include "sim/fault_cloud.h"
 #include "sim/operation.h"
 #include "sim/target_pool.h"
 
@@ -67,8 +68,22 @@ static int refuse_duplicates(struct arena *arena, const struct target_ref *refs,
 
 // --- one target ---
 
+// A rule may keep the transition from ending, once.
+static bool is_held(struct txn *t, struct target_pool *pool, struct target *target)
+{
+    int64_t until;
+
+    if (target_held(target) ||
+        !fault_holds_target(t, target_machine.timers[target->health], &pool->r, &until))
+        return false;
+    target->health_reason = TARGET_HELD;
+    target->due_ns = until;
+    return true;
+}
+
 // Moves it into `next`, through what takes no time; returns whether it is gone.
-static bool enter(struct txn *t, struct target *target, enum target_health next)
+static bool enter(struct txn *t, struct target_pool *pool, struct target *target,
+                  enum target_health next)
 {
     target->health_reason = NULL;
     target->due_ns = 0;
@@ -85,6 +100,9 @@ static bool enter(struct txn *t, struct target *target, enum target_health next)
             target->due_ns = t->now_ns + duration;
             return false;
         }
+        if (is_held(t, pool, target))
+            return false;
+        target->health_reason = NULL;
         if (target_step(next, TARGET_DEADLINE, &next) < 0)
             assert(!"a timed state ends with its deadline");
     }
@@ -106,7 +124,7 @@ static int observe(struct txn *t, const struct target_pool *pool, const struct t
     return 0;
 }
 
-static int admit(struct txn *t, const struct target_pool *pool, const struct target_ref *ref,
+static int admit(struct txn *t, struct target_pool *pool, const struct target_ref *ref,
                  size_t n, struct target *out, struct error *err)
 {
     struct target target = {.instance_id = ref->instance_id, .address = ref->address};
@@ -121,7 +139,7 @@ static int admit(struct txn *t, const struct target_pool *pool, const struct tar
         return error_set(err, ERROR_INVALID, field, "instance %s does not exist or is terminated",
                          ref->instance_id);
     }
-    enter(t, &target, TARGET_INITIAL);
+    enter(t, pool, &target, TARGET_INITIAL);
     target_tell(&target, event);
     *out = target;
     return 0;
@@ -196,7 +214,7 @@ static void drain_others(struct txn *t, struct target_pool *pool, const bool *ke
 
         if (n < count && !kept[n] && target->health != TARGET_DRAINING) {
             *changed = true;
-            if (enter(t, target, TARGET_DRAINING))
+            if (enter(t, pool, target, TARGET_DRAINING))
                 continue;
         }
         pool->targets[left++] = *target;
@@ -253,7 +271,7 @@ int target_pool_remove(struct txn *t, struct target_pool *pool, const struct tar
             continue;
         if (target->health == TARGET_DRAINING)
             return 0;
-        if (enter(t, target, TARGET_DRAINING))
+        if (enter(t, pool, target, TARGET_DRAINING))
             drop(pool, n);
         target_pool_reschedule(pool);
         *changed = true;
@@ -266,16 +284,19 @@ int target_pool_remove(struct txn *t, struct target_pool *pool, const struct tar
 // --- deadlines ---
 
 // The deadline of one target has passed; *out_gone: it is not listed any more.
-static int fire_one(struct txn *t, const struct target_pool *pool, struct target *target,
-                    bool *out_gone, struct error *err)
+static int fire_one(struct txn *t, struct target_pool *pool, struct target *target, bool *out_gone,
+                    struct error *err)
 {
     enum target_health next = target->health;
     enum target_event event;
     int rc;
 
+    if (is_held(t, pool, target))
+        return 0;
+
     if (target_step(target->health, TARGET_DEADLINE, &next) < 0)
         assert(!"only timed states have deadlines");
-    *out_gone = enter(t, target, next);
+    *out_gone = enter(t, pool, target, next);
     if (*out_gone)
         return 0;
     rc = observe(t, pool, target, &event, err);
@@ -304,4 +325,14 @@ int target_pool_fire(struct txn *t, struct target_pool *pool, struct error *err)
     pool->target_count = left;
     target_pool_reschedule(pool);
     return 0;
+}
+
+void target_pool_let_go(struct target_pool *pool, int64_t now_ns)
+{
+    for (size_t n = 0; n < pool->target_count; n++) {
+        if (target_held(&pool->targets[n]))
+            pool->targets[n].due_ns = now_ns;
+    }
+    pool->r.held_by = NULL;
+    target_pool_reschedule(pool);
 }

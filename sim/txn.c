@@ -28,6 +28,11 @@ const struct kind_ops *kind_ops_of(enum kind kind)
     return all[kind];
 }
 
+bool resource_held(const struct resource *r)
+{
+    return r->held_by != NULL && r->held_by[0] != '\0';
+}
+
 // --- records and rows ---
 
 static void pack_record(const struct resource *r, struct buffer *out)
@@ -44,6 +49,7 @@ static void pack_record(const struct resource *r, struct buffer *out)
         pack_string(out, r->tags[i].key);
         pack_string(out, r->tags[i].value);
     }
+    pack_string(out, r->held_by);
     kind_ops_of(r->kind)->pack(r, out);
 }
 
@@ -83,6 +89,8 @@ struct resource *record_from_row(enum kind kind, const struct row *row, struct a
     r->created_ns = unpack_int(&in);
     r->updated_ns = unpack_int(&in);
     unpack_tags(r, &in, arena);
+    r->held_by = in.version >= 2 ? unpack_string(&in) : NULL;
+    r->stored_held = resource_held(r);
     ops->unpack(r, &in, arena);
     if (in.failed || in.at != in.end) {
         error_set(err, ERROR_INTERNAL, NULL, "the stored record of %s %s is damaged",
@@ -254,6 +262,24 @@ static int put_row(struct txn *t, struct resource *r, struct bytes document, str
     return rc;
 }
 
+// What it points to, the rule that holds it among them: so the rule finds it when it goes.
+static int put_references(struct txn *t, const struct resource *r, struct error *err)
+{
+    const struct kind_ops *ops = kind_ops_of(r->kind);
+    const char **targets = NULL;
+    size_t count = ops->references == NULL ? 0 : ops->references(r, t->arena, &targets);
+
+    if (resource_held(r)) {
+        const char **more = arena_alloc(t->arena, (count + 1) * sizeof(*more));
+        if (count > 0) {
+            memcpy(more, targets, count * sizeof(*more));
+        }
+        more[count++] = r->held_by;
+        targets = more;
+    }
+    return store_references_set(t->store, r->kind, r->seq, targets, count, err);
+}
+
 static int put_links(struct txn *t, struct resource *r, bool is_new, struct error *err)
 {
     const struct kind_ops *ops = kind_ops_of(r->kind);
@@ -262,10 +288,9 @@ static int put_links(struct txn *t, struct resource *r, bool is_new, struct erro
     if (!is_new || r->tag_count > 0) {
         rc = store_tags_set(t->store, r->kind, r->seq, r->tags, r->tag_count, err);
     }
-    if (rc == 0 && ops->references != NULL) {
-        const char **targets = NULL;
-        size_t count = ops->references(r, t->arena, &targets);
-        rc = store_references_set(t->store, r->kind, r->seq, targets, count, err);
+    if (rc == 0 && (ops->references != NULL || resource_held(r) || r->stored_held)) {
+        rc = put_references(t, r, err);
+        r->stored_held = resource_held(r);
     }
     return rc;
 }

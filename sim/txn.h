@@ -90,6 +90,9 @@ int fault_remove(struct txn *t, struct resource *r, struct error *err);
 int resource_tags_patch(struct txn *t, struct resource *r, const struct tag_patch *patch,
                         size_t count, struct error *err);
 
+// Whether a fault rule keeps its transition from ending.
+bool resource_held(const struct resource *r);
+
 // Encoding shared by the documents.
 void encode_head(const struct resource *r, struct json_writer *w);  // id, project, name
 void encode_state(const struct resource *r, struct json_writer *w); // state, state_reason

@@ -1,0 +1,36 @@
+// What fault rules do to the cloud itself: transitions that do not end or fail, capacity and quotas
+// that are used up, zones that go down. On the writer, through the funnel. Internal to sim/.
+#ifndef SIM_FAULT_CLOUD_H
+#define SIM_FAULT_CLOUD_H
+
+#include "sim/fault.h"
+#include "sim/machine.h"
+
+// What rules can select a resource by, as it is now.
+struct fault_target fault_target_of(const struct resource *r);
+
+// The state that follows a timed one that is at its end: the machine's next, the one in which the
+// machine fails, or the same when a rule holds it; r->transition_ns then says until when (0: as
+// long as the rule stands). A transition is held once at most.
+int fault_transition(struct txn *t, const struct machine *m, struct resource *r);
+
+// As above, of one target of a pool: true when a rule holds it, *out_until 0 as long as the rule
+// stands. The pool remembers the first rule that holds any of its targets.
+bool fault_holds_target(struct txn *t, const char *transition, struct resource *pool,
+                        int64_t *out_until);
+
+// Whether the resource may be made or started now; ERROR_CAPACITY, ERROR_QUOTA or
+// ERROR_ZONE_UNAVAILABLE of the rule that says no.
+int fault_admit(struct txn *t, const struct resource *r, struct error *err);
+
+// A rule is about to be stored for the first time: refuses what cannot be, and schedules its outage
+// (sim/fault_outage.c).
+int fault_outage_schedule(struct txn *t, struct fault *f, struct error *err);
+// It has been stored, its time has come, or it has gone.
+int fault_begins(struct txn *t, struct fault *f, struct error *err);
+int fault_due(struct txn *t, struct resource *r, struct error *err); // kind_ops.due
+int fault_ends(struct txn *t, struct fault *f, struct error *err);
+// Brings back what this outage, and no other one, keeps down.
+int fault_outage_end(struct txn *t, const struct fault *f, struct error *err);
+
+#endif
