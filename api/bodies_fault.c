@@ -360,7 +360,9 @@ FIELDS(exhausted) = {{.name = "what",
                      MESSAGE,
                      {0}};
 FIELDS(zone_outage) = {
-    {.name = "zone", .type = FIELD_NAME, .required = true, .offset = EFFECT(zone)}, {0}};
+    {.name = "zone", .type = FIELD_NAME, .required = true, .offset = EFFECT(zone)},
+    CHOICE("instances", EFFECT(outage), fault_outage_names),
+    {0}};
 FIELDS(stuck_transition) = {DURATION("for", EFFECT(duration_ns)), {0}};
 FIELDS(failed_transition) = {CODE, MESSAGE, {0}};
 FIELDS(stream_lag) = {{.name = "by",
@@ -510,8 +512,9 @@ static int check_selector(struct json_in *in, const struct fault_spec *spec)
     if ((s->zone || s->type) && s->kind >= 0 && s->kind != KIND_INSTANCE)
         return json_in_fail(in, s->zone ? "match.resource.zone" : "match.resource.type",
                             "only instances have one");
-    if (place == FAULT_AT_TRANSITION && (spec->match.scope >= 0 || spec->match.user_agent))
-        return json_in_fail(in, "match.caller", "a timed transition has no caller");
+    if ((place == FAULT_AT_TRANSITION || place == FAULT_AT_CHANGE) &&
+        (spec->match.scope >= 0 || spec->match.user_agent))
+        return json_in_fail(in, "match.caller", "what the cloud itself does has no caller");
     return 0;
 }
 

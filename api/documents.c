@@ -24,8 +24,8 @@ void document_target(const json_t *document, enum kind kind, struct arena *arena
 
     if (json_object_size(tags) > 0)
         list = arena_alloc(arena, json_object_size(tags) * sizeof(*list));
-    json_object_foreach (tags, key, value)
-        list[count++] = (struct store_tag){key, json_string_value(value)};
+    json_object_foreach(tags, key, value) list[count++] =
+        (struct store_tag){key, json_string_value(value)};
     *out = (struct fault_target){
         .kind = (int)kind,
         .id = id ? id : name,

@@ -174,10 +174,9 @@ int faulty_get(struct faulty_read *f, const char *id, struct buffer *out, int64_
     struct cloud *cloud = f->request->api->cloud;
     struct past_view view;
     json_t *document;
-    int result = view_of(f, &view) ? cloud_get_past(cloud, f->kind, f->project, id, &view, out,
-                                                    out_revision, err)
-                                   : cloud_get(cloud, f->kind, f->project, id, out, out_revision,
-                                               err);
+    int result = view_of(f, &view)
+                     ? cloud_get_past(cloud, f->kind, f->project, id, &view, out, out_revision, err)
+                     : cloud_get(cloud, f->kind, f->project, id, out, out_revision, err);
 
     *out_altered = any_alters(f);
     if (result < 0 || !*out_altered)
@@ -203,7 +202,8 @@ static void reorder(struct faulty_read *f, json_t *items)
 
     if (!fired)
         return;
-    json_array_foreach (items, i, item) {
+    json_array_foreach(items, i, item)
+    {
         struct fault_target target;
 
         document_target(item, f->kind, &f->request->arena, &target);
@@ -225,10 +225,10 @@ static int rewrite(struct faulty_read *f, struct buffer *out, size_t start, stru
     if (result < 0)
         return result;
     reorder(f, items); // by the truth, as selectors are
-    json_array_foreach (items, i, item)
-        alter(f, item);
+    json_array_foreach(items, i, item) alter(f, item);
     out->length = start + 1;
-    json_array_foreach (items, i, item) {
+    json_array_foreach(items, i, item)
+    {
         buffer_append_string(out, i > 0 ? "," : "");
         if (result == 0)
             result = document_put(item, out, err);
@@ -243,10 +243,10 @@ int faulty_list(struct faulty_read *f, const struct list_query *query, struct bu
     struct cloud *cloud = f->request->api->cloud;
     size_t start = out->length - 1, count; // of the '['
     struct past_view view;
-    int result = view_of(f, &view) ? cloud_list_past(cloud, query, &view, out, &count, out_next_seq,
-                                                     out_revision, err)
-                                   : cloud_list(cloud, query, out, &count, out_next_seq,
-                                                out_revision, err);
+    int result =
+        view_of(f, &view)
+            ? cloud_list_past(cloud, query, &view, out, &count, out_next_seq, out_revision, err)
+            : cloud_list(cloud, query, out, &count, out_next_seq, out_revision, err);
 
     if (result < 0 || !(any_alters(f) || fault_verdict_find(&f->verdict, FAULT_REORDER)))
         return result;

@@ -13,7 +13,7 @@
 struct faulty_read {
     struct request *request;
     enum kind kind;
-    int64_t project; // whose resources; 0: any
+    int64_t project;           // whose resources; 0: any
     const struct query *query; // of lists; NULL: one document
     struct fault_verdict verdict;
     json_t *looked_at; // the document of a single read; NULL: nobody has asked
@@ -25,7 +25,8 @@ bool faulty_begin(struct faulty_read *f, struct request *r, int64_t project, con
                   const struct query *query);
 void faulty_end(struct faulty_read *f);
 
-// As cloud_get and cloud_list; the list is written after a '['. *out_altered: the document is not the one that has this revision.
+// As cloud_get and cloud_list; the list is written after a '['. *out_altered: the document is not
+// the one that has this revision.
 int faulty_get(struct faulty_read *f, const char *id, struct buffer *out, int64_t *out_revision,
                bool *out_altered, struct error *err);
 int faulty_list(struct faulty_read *f, const struct list_query *query, struct buffer *out,

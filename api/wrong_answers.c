@@ -86,8 +86,7 @@ static void set_wrong_addresses(json_t *addresses, uint64_t seed)
     json_t *item;
     size_t i;
 
-    json_array_foreach (addresses, i, item)
-        set_wrong_address(item, random_u64(seed, (int64_t)i, 0));
+    json_array_foreach(addresses, i, item) set_wrong_address(item, random_u64(seed, (int64_t)i, 0));
 }
 
 static void reverse(json_t *addresses)

@@ -1,5 +1,5 @@
-// Documents altered on their way out, as fault rules of the effect wrong_answer say. What is made up
-// is a function of the rule and the resource, so that a client that asks again is told the same.
+// Documents altered on their way out, as fault rules of the effect wrong_answer say. What is made
+// up is a function of the rule and the resource, so that a client that asks again is told the same.
 #ifndef API_WRONG_ANSWERS_H
 #define API_WRONG_ANSWERS_H
 

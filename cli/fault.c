@@ -156,8 +156,12 @@ static int make_reply(const char *value, json_t **out, struct failure *f)
 
 static int make_zone(const char *value, json_t **out, struct failure *f)
 {
+    size_t length = strcspn(value, ":");
+
     (void)f;
-    *out = json_pack("{ss}", "zone", value);
+    *out = json_pack("{ss%}", "zone", value, length);
+    if (value[length] == ':')
+        json_object_set_new(*out, "instances", json_string(value + length + 1));
     return EXIT_OK;
 }
 

@@ -55,8 +55,9 @@ enum fault_effect_type {
 };
 
 enum fault_clock { FAULT_CLOCK_REAL, FAULT_CLOCK_CLOUD }; // whose time an injected wait takes
-enum fault_reply { FAULT_REPLY_ERROR, FAULT_REPLY_DROP, FAULT_REPLY_SILENCE }; // of half_applied
-enum fault_lack { FAULT_LACK_CAPACITY, FAULT_LACK_QUOTA };                     // of exhausted
+enum fault_reply { FAULT_REPLY_ERROR, FAULT_REPLY_DROP, FAULT_REPLY_SILENCE };  // of half_applied
+enum fault_lack { FAULT_LACK_CAPACITY, FAULT_LACK_QUOTA };                      // of exhausted
+enum fault_outage { FAULT_OUTAGE_STOP, FAULT_OUTAGE_ERROR, FAULT_OUTAGE_KEEP }; // of instances
 enum fault_wrong {
     FAULT_WRONG_ADDRESSES_MISSING,
     FAULT_WRONG_ADDRESSES_REORDERED,
@@ -111,6 +112,7 @@ struct fault_effect {
     enum fault_lack lack;      // exhausted
     enum fault_wrong wrong;    // wrong_answer
     const char *zone;          // zone_outage
+    enum fault_outage outage;  // zone_outage
 };
 
 struct fault_counts {
@@ -129,6 +131,7 @@ struct fault { // project 0: of all projects
 
 extern const char *const fault_effect_names[];                           // NULL ends
 extern const char *const fault_reply_names[], *const fault_lack_names[]; // NULL ends
+extern const char *const fault_outage_names[];
 extern const char *const fault_wrong_names[], *const fault_clock_names[], *const scope_names[];
 enum fault_place fault_place_of(enum fault_effect_type type);
 // Whether the glob matches a timed transition ("instance.pending").

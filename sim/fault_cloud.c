@@ -61,8 +61,8 @@ static void give_reason(struct txn *t, struct resource *r, const char *transitio
                         const struct fault_effect *e)
 {
     r->reason_code = arena_strdup(t->arena, e->code ? e->code : "transition_failed");
-    r->reason_message =
-        e->message ? arena_strdup(t->arena, e->message) : arena_printf(t->arena, "%s failed", transition);
+    r->reason_message = e->message ? arena_strdup(t->arena, e->message)
+                                   : arena_printf(t->arena, "%s failed", transition);
 }
 
 // -1 when no rule has a say.

@@ -93,6 +93,7 @@ static bool matches(struct asking *a, const struct fault_rule *rule)
 
     return (rule->place & a->call->places) != 0 &&
            (f->r.project == 0 || f->r.project == a->call->project) &&
+           (f->effect.type != FAULT_ZONE_OUTAGE || is(f->effect.zone, a->target.zone)) &&
            (f->match.scope < 0 || f->match.scope == a->call->scope) && selects(a, rule) &&
            like(f->match.user_agent, a->call->user_agent);
 }

@@ -1,5 +1,6 @@
 // Operations on fault rules.
 #include "sim/cloud_internal.h"
+#include "sim/fault_cloud.h"
 #include "sim/fault_internal.h"
 
 #include <string.h>
@@ -31,14 +32,14 @@ int fault_create(struct txn *t, struct change *c, struct error *err)
         r->name = spec->name;
         rc = txn_name_free(t, r, r->name, 0, err);
     }
-    if (rc == 0) {
-        rc = txn_put(t, r, err);
+    rc = rc < 0 ? rc : fault_outage_schedule(t, f, err);
+    rc = rc < 0 ? rc : txn_put(t, r, err);
+    if (rc < 0) {
+        return rc;
     }
-    if (rc == 0) {
-        faults_note_put(t->cloud->faults, f);
-        change_answer(t, c, r);
-    }
-    return rc;
+    faults_note_put(t->cloud->faults, f);
+    change_answer(t, c, r);
+    return fault_begins(t, f, err);
 }
 
 int fault_remove(struct txn *t, struct resource *r, struct error *err)
@@ -50,6 +51,7 @@ int fault_remove(struct txn *t, struct resource *r, struct error *err)
 
     if (rc == 0) {
         faults_note_delete(t->cloud->faults, r->seq);
+        rc = fault_ends(t, (struct fault *)r, err);
     }
     return rc;
 }

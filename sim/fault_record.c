@@ -1,6 +1,7 @@
 // The record and the document of a fault rule.
 #include "base/timefmt.h"
 #include "sim/cloud_internal.h"
+#include "sim/fault_cloud.h"
 #include "sim/fault_internal.h"
 #include "sim/pack.h"
 
@@ -14,6 +15,7 @@ const char *const fault_effect_names[] = {
 };
 const char *const fault_reply_names[] = {"error", "drop", "silence", NULL};
 const char *const fault_lack_names[] = {"capacity", "quota", NULL};
+const char *const fault_outage_names[] = {"stop", "error", "keep", NULL};
 const char *const fault_clock_names[] = {"real", "cloud", NULL};
 const char *const fault_wrong_names[] = {"addresses_missing",
                                          "addresses_reordered",
@@ -144,6 +146,7 @@ static void pack_effect(const struct fault_effect *e, struct buffer *out)
     pack_int(out, (int64_t)e->lack);
     pack_int(out, (int64_t)e->wrong);
     pack_string(out, e->zone);
+    pack_int(out, (int64_t)e->outage);
 }
 
 static void unpack_effect(struct fault_effect *e, struct unpacker *in)
@@ -165,6 +168,7 @@ static void unpack_effect(struct fault_effect *e, struct unpacker *in)
     e->lack = (enum fault_lack)unpack_enum(in, FAULT_LACK_QUOTA + 1);
     e->wrong = (enum fault_wrong)unpack_enum(in, FAULT_WRONG_CLOCK_SKEW + 1);
     e->zone = unpack_string(in);
+    e->outage = (enum fault_outage)unpack_enum(in, FAULT_OUTAGE_KEEP + 1);
 }
 
 static void pack_fault(const struct resource *r, struct buffer *out)
@@ -365,6 +369,7 @@ static void encode_details(const struct fault_effect *e, struct json_writer *w)
         break;
     case FAULT_ZONE_OUTAGE:
         jw_field_string(w, "zone", e->zone);
+        jw_field_string(w, "instances", fault_outage_names[e->outage]);
         break;
     case FAULT_FAILED_TRANSITION:
         encode_problem(e, w);
@@ -430,4 +435,5 @@ const struct kind_ops fault_kind = {
     .pack = pack_fault,
     .unpack = unpack_fault,
     .encode = encode_fault,
+    .due = fault_due,
 };

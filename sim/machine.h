@@ -16,7 +16,7 @@ struct machine {
     const char *const *timers;      // per state: the timed transition that ends it; NULL: none
     int deadline;                   // the event with which a timed state ends
     int gone;                       // entering it removes the resource
-    int fail;                       // the event of a transition that fails; MACHINE_REFUSED: none can
+    int fail; // the event of a transition that fails; MACHINE_REFUSED: none can
 };
 
 // 0 and the state that follows, or -ERROR_STATE when the event is illegal in `state`.

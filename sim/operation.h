@@ -10,8 +10,8 @@
 int operation_load(struct txn *t, const struct change *c, enum kind kind, struct resource **out,
                    struct error *err);
 
-// Names a new resource (NULL: its id), gives it its tags, and asks the fault rules whether it may be
-// made; what rules select by is set before. `dead`: see txn_name_free.
+// Names a new resource (NULL: its id), gives it its tags, and asks the fault rules whether it may
+// be made; what rules select by is set before. `dead`: see txn_name_free.
 int operation_head(struct txn *t, struct resource *r, const char *name, uint32_t dead,
                    const struct tags_spec *tags, struct error *err);
 

@@ -124,8 +124,8 @@ static int observe(struct txn *t, const struct target_pool *pool, const struct t
     return 0;
 }
 
-static int admit(struct txn *t, struct target_pool *pool, const struct target_ref *ref,
-                 size_t n, struct target *out, struct error *err)
+static int admit(struct txn *t, struct target_pool *pool, const struct target_ref *ref, size_t n,
+                 struct target *out, struct error *err)
 {
     struct target target = {.instance_id = ref->instance_id, .address = ref->address};
     enum target_event event;
