@@ -99,9 +99,11 @@ static int put_zone(struct txn *t, const char *name, const char *region, enum zo
         return rc;
     }
     struct zone *zone = (struct zone *)*out;
-    if (zone->r.seq != 0 && zone->r.state == (int)state && strcmp(zone->region, region) == 0) {
+    if (zone->r.seq != 0 && zone->r.state == (int)state && strcmp(zone->region, region) == 0 &&
+        zone->r.reason_code == NULL) {
         return 0; // a configuration that is applied at every start changes nothing
     }
+    zone->r.reason_code = zone->r.reason_message = NULL; // not the outage of a fault rule any more
     zone->region = region;
     zone->r.state = (int)state;
     return txn_put(t, *out, err);

@@ -104,12 +104,14 @@ static int gather(void *context, const struct row *row, struct error *err)
 static int take_down(struct txn *t, struct instance *i, const struct fault *f, struct error *err)
 {
     struct fault_target target = fault_target_of(&i->r);
-    enum instance_state stopped, next;
+    enum instance_event event = i->backend == BACKEND_DOCKER ? INSTANCE_STOP : INSTANCE_OUTAGE;
+    enum instance_state next;
 
     if (f->effect.outage == FAULT_OUTAGE_KEEP || !fault_selects(f, &target) ||
-        instance_step((enum instance_state)i->r.state, INSTANCE_OUTAGE, &stopped) < 0)
+        instance_step((enum instance_state)i->r.state, event, &next) < 0 ||
+        instance_may_go_down(t, i, false, NULL) < 0)
         return 0;
-    next = f->effect.outage == FAULT_OUTAGE_ERROR ? INSTANCE_ERROR : stopped;
+    next = f->effect.outage == FAULT_OUTAGE_ERROR ? INSTANCE_ERROR : next;
     mark(t, &i->r, f);
     return instance_move(t, i, (int)next, err);
 }

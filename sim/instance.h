@@ -14,9 +14,9 @@ enum instance_event {
     INSTANCE_TERMINATE,
     INSTANCE_DEADLINE, // of a timed transition
     INSTANCE_FAIL,
-    INSTANCE_UP,   // its backend says that it runs,
-    INSTANCE_DOWN, // that it is there but does not run,
-    INSTANCE_LOST, // that it is not there any more
+    INSTANCE_UP,      // its backend says that it runs,
+    INSTANCE_DOWN,    // that it is there but does not run,
+    INSTANCE_LOST,    // that it is not there any more
     INSTANCE_OUTAGE,  // its zone has gone down
     INSTANCE_RECOVER, // and is there again
     INSTANCE_EVENTS

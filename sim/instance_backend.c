@@ -86,15 +86,11 @@ int instance_want(struct txn *t, const struct instance *i, int before, struct er
                        .cluster = i->cluster,
                        .container_id = i->container_id,
                        .role = i->role};
-    const char *cluster = i->cluster;
-    int rc = 0;
+    int rc;
 
     if (!is_backed(i) || i->r.state == before)
         return 0;
-    if (before < 0) // a report finds the instances of a cluster by this; it never changes
-        rc = store_references_set(t->store, KIND_INSTANCE, i->r.seq, &cluster, 1, err);
-    if (rc == 0)
-        rc = effect_of(t, i, before < 0, &e.action, err);
+    rc = effect_of(t, i, before < 0, &e.action, err);
     if (rc <= 0)
         return rc;
     return outbox_put(t, &e, err);

@@ -185,6 +185,18 @@ static void columns(const struct resource *r, const char *out[KIND_COLUMNS_MAX])
     out[2] = lifecycle_names[i->lifecycle];
 }
 
+// A report finds the instances of a cluster by this.
+static size_t references(const struct resource *r, struct arena *arena, const char ***out)
+{
+    const struct instance *i = (const struct instance *)r;
+
+    if (!i->cluster)
+        return 0;
+    *out = arena_alloc(arena, sizeof(**out));
+    (*out)[0] = i->cluster;
+    return 1;
+}
+
 const struct kind_ops instance_kind = {
     .kind = KIND_INSTANCE,
     .size = sizeof(struct instance),
@@ -194,5 +206,7 @@ const struct kind_ops instance_kind = {
     .unpack = unpack,
     .encode = encode,
     .columns = columns,
+    .references = references,
+    .references_fixed = true,
     .due = instance_due,
 };

@@ -259,6 +259,7 @@ struct kind_ops {
     void (*columns)(const struct resource *r, const char *out[KIND_COLUMNS_MAX]); // NULL: none
     // Ids it refers to, built in `arena`; NULL: none.
     size_t (*references)(const struct resource *r, struct arena *arena, const char ***out);
+    bool references_fixed; // they never change
     // A timed transition is due: changes the record and writes it through txn_put/txn_delete.
     // NULL: has no timed transitions.
     int (*due)(struct txn *t, struct resource *r, struct error *err);

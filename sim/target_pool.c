@@ -84,7 +84,8 @@ bool target_tell(struct target *target, enum target_event event)
     if (target_step(target->health, event, &next) < 0)
         return false;
     reason = next == TARGET_UNHEALTHY ? reasons[event] : NULL;
-    if (next == target->health && operation_same(reason, target->health_reason))
+    if (next == target->health &&
+        (target_held(target) || operation_same(reason, target->health_reason)))
         return false;
     target->health = next;
     target->health_reason = reason;

@@ -277,6 +277,9 @@ static int put_references(struct txn *t, const struct resource *r, struct error 
         more[count++] = r->held_by;
         targets = more;
     }
+    if (count == 0 && r->stored_state < 0) {
+        return 0; // a new one without any
+    }
     return store_references_set(t->store, r->kind, r->seq, targets, count, err);
 }
 
@@ -288,7 +291,8 @@ static int put_links(struct txn *t, struct resource *r, bool is_new, struct erro
     if (!is_new || r->tag_count > 0) {
         rc = store_tags_set(t->store, r->kind, r->seq, r->tags, r->tag_count, err);
     }
-    if (rc == 0 && (ops->references != NULL || resource_held(r) || r->stored_held)) {
+    bool refers = ops->references != NULL && (is_new || !ops->references_fixed);
+    if (rc == 0 && (refers || resource_held(r) || r->stored_held)) {
         rc = put_references(t, r, err);
         r->stored_held = resource_held(r);
     }
