@@ -251,6 +251,12 @@ test-e2e-uncached: ## the same with the plugin's cache off
 	@$(MAKE) all plugin
 	$(GO_IN) $(call E2E,MOCKCLOUD_E2E_CACHE=none)
 
+.PHONY: test-kind
+test-kind: ## end to end on real kind clusters (needs a Docker engine and kind; KIND_NODE_IMAGE names the node image)
+	@scripts/deps build test go
+	@$(MAKE) all
+	MOCKCLOUD_BIN=$(CURDIR)/build/mockcloud "$(PYTHON)" -m pytest -s -x $(PYTEST_ARGS) tests/kind
+
 .PHONY: fuzz
 fuzz: ## run every libFuzzer target for FUZZ_SECONDS (5; 60 in test-full)
 	@$(MAKE) SANITIZE=fuzz run-fuzzers
