@@ -17,6 +17,7 @@ struct news {
     pthread_cond_t wake;
     uint64_t wakes; // counts news_wake
     atomic_llong revision;
+    atomic_llong epoch;     // -1 while the cloud is being replaced
     int64_t complete_after; // the ring holds every event with a greater revision
     struct news_item items[NEWS_ITEMS];
     size_t first, count, bytes;
@@ -91,7 +92,7 @@ void news_batch_fini(struct news_batch *b)
     memset(b, 0, sizeof(*b));
 }
 
-struct news *news_new(int64_t revision)
+struct news *news_new(int64_t revision, int64_t epoch)
 {
     struct news *n = calloc(1, sizeof(*n));
     pthread_condattr_t attributes;
@@ -106,6 +107,7 @@ struct news *news_new(int64_t revision)
     pthread_condattr_destroy(&attributes);
     n->complete_after = revision;
     atomic_init(&n->revision, revision);
+    atomic_init(&n->epoch, epoch);
     return n;
 }
 
@@ -131,6 +133,35 @@ void news_free(struct news *n)
     pthread_cond_destroy(&n->wake);
     pthread_mutex_destroy(&n->lock);
     free(n);
+}
+
+static void replace(struct news *n, int64_t revision, int64_t epoch)
+{
+    pthread_mutex_lock(&n->lock);
+    while (n->count > 0) {
+        drop_oldest(n);
+    }
+    n->complete_after = revision;
+    atomic_store(&n->epoch, epoch);
+    atomic_store(&n->revision, revision);
+    n->wakes++;
+    pthread_cond_broadcast(&n->wake);
+    pthread_mutex_unlock(&n->lock);
+}
+
+void news_replacing(struct news *n)
+{
+    replace(n, news_revision(n), -1);
+}
+
+void news_replaced(struct news *n, int64_t revision, int64_t epoch)
+{
+    replace(n, revision, epoch);
+}
+
+int64_t news_epoch(struct news *n)
+{
+    return atomic_load(&n->epoch);
 }
 
 void news_publish(struct news *n, struct news_batch *b)

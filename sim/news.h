@@ -26,7 +26,12 @@ void news_batch_add(struct news_batch *b, const struct event *event); // encodes
 void news_batch_truncate(struct news_batch *b, size_t count);         // forgets the newer ones
 void news_batch_fini(struct news_batch *b);
 
-struct news *news_new(int64_t revision); // newest committed so far
+struct news *news_new(int64_t revision, int64_t epoch); // newest committed so far
+// The cloud is being replaced, and was, by one whose newest revision is this. In between the epoch
+// is one that nothing belongs to, and nothing is in the ring. Waiters are woken.
+void news_replacing(struct news *n);
+void news_replaced(struct news *n, int64_t revision, int64_t epoch);
+int64_t news_epoch(struct news *n); // -1 while replacing
 void news_free(struct news *n);
 void news_publish(struct news *n, struct news_batch *b); // takes the items, leaves the batch empty
 int64_t news_revision(struct news *n);

@@ -5,12 +5,15 @@
 #include "store/lockfile.h"
 #include "store/statement.h"
 
+#include <stdatomic.h>
+
 struct store {
     struct connection c; // the writer
     struct lockfile lock;
     char *path;
-    char *directory; // of a private database, else NULL
-    int wal_frames;  // after the last commit
+    char *directory;         // of a private database, else NULL
+    int wal_frames;          // after the last commit
+    atomic_ullong scratches; // paths handed out
 
     // No row of the kind is due before this: 0 when unknown, INT64_MAX when none has a deadline.
     // Only raised by looking, so wrong after a rollback: then all become 0.
@@ -28,6 +31,7 @@ void reader_snapshot_end(struct reader *r);
 int reader_newest_revision(struct reader *r, int64_t *out, struct error *err);
 int reader_trimmed(struct reader *r, int64_t *out, struct error *err);
 
+#define STORE_CHECKPOINT_SOON 2000 // frames of the log after which it is copied back when idle
 #define STORE_TRIMMED_KEY "store.events_trimmed" // meta: newest revision that was ever trimmed
 
 void store_forget(struct store *s); // drops what is remembered of the database's content

@@ -115,19 +115,46 @@ void lockfile_release(struct lockfile *lock)
 
 // --- private directories ---
 
-static const char *const private_files[] = {
-    PRIVATE_DATABASE,
-    PRIVATE_DATABASE "-wal",
-    PRIVATE_DATABASE "-shm",
-    PRIVATE_DATABASE "-journal",
-    PRIVATE_DATABASE LOCKFILE_SUFFIX,
-};
+// Takes the directory's descriptor.
+static void remove_prefixed(int directory, const char *prefix)
+{
+    DIR *dir = fdopendir(directory);
+    struct dirent *entry;
 
+    if (!dir) {
+        close(directory);
+        return;
+    }
+    while ((entry = readdir(dir)))
+        if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0)
+            unlinkat(dirfd(dir), entry->d_name, 0);
+    closedir(dir);
+}
+
+// Beside the database lie its log, its lock and what was needed for a while.
 static void remove_at(int parent, const char *name, int directory)
 {
-    for (size_t i = 0; i < sizeof(private_files) / sizeof(private_files[0]); i++)
-        unlinkat(directory, private_files[i], 0);
+    int again = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (again >= 0)
+        remove_prefixed(again, PRIVATE_DATABASE);
     unlinkat(parent, name, AT_REMOVEDIR);
+}
+
+void scratch_remove_leftovers(const char *database)
+{
+    const char *slash = strrchr(database, '/');
+    char *directory = slash ? strndup(database, (size_t)(slash - database) + 1) : strdup("."),
+         *prefix;
+    int fd = directory ? open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+    if (fd >= 0 && asprintf(&prefix, "%s" SCRATCH_SUFFIX, slash ? slash + 1 : database) >= 0) {
+        remove_prefixed(fd, prefix);
+        free(prefix);
+    } else if (fd >= 0) {
+        close(fd);
+    }
+    free(directory);
 }
 
 // Dead when its process is gone and nobody holds its lock. Both, because a directory that is just
@@ -213,8 +240,6 @@ void private_directory_remove(const char *directory)
 
     if (fd < 0)
         return;
-    for (size_t i = 0; i < sizeof(private_files) / sizeof(private_files[0]); i++)
-        unlinkat(fd, private_files[i], 0);
-    close(fd);
+    remove_prefixed(fd, PRIVATE_DATABASE);
     rmdir(directory);
 }

@@ -25,4 +25,9 @@ void private_remove_leftovers(const char *parent); // of dead servers
 void private_directory_remove(const char *directory);
 #define PRIVATE_DATABASE "mockcloud.db" // its name in there
 
+// Files beside a database that are needed for a while: <db>.scratch-<n>. Whoever holds the lock
+// removes what a dead server left.
+#define SCRATCH_SUFFIX ".scratch-"
+void scratch_remove_leftovers(const char *database);
+
 #endif

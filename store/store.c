@@ -14,7 +14,7 @@
 // waited for a little; at the last limit, for as long as it takes. Many frames make few fsync()
 // calls, and pages that change often are copied once; below 4062 the index of the WAL is one hash
 // table, so that reading a page costs one look-up.
-#define CHECKPOINT_IDLE_FRAMES 2000
+#define CHECKPOINT_IDLE_FRAMES STORE_CHECKPOINT_SOON
 #define CHECKPOINT_FRAMES 4000
 #define CHECKPOINT_FORCED_FRAMES 8000
 #define CHECKPOINT_WAIT_MS 10
@@ -132,6 +132,8 @@ static int open_all(struct store *s, const struct store_options *options, struct
     if (result == 0)
         result = lockfile_take(&s->lock, s->path, options->address, err);
     if (result == 0)
+        scratch_remove_leftovers(s->path);
+    if (result == 0)
         result = check_file(s->path, &is_new, err);
     if (result == 0)
         result = connection_open(&s->c, s->path, CONNECTION_WRITER, err);
@@ -169,6 +171,8 @@ void store_close(struct store *s)
     connection_close(&s->c);
     if (s->directory && s->path)
         unlink(s->path);
+    if (s->lock.fd >= 0)
+        scratch_remove_leftovers(s->path);
     lockfile_release(&s->lock);
     if (s->directory)
         private_directory_remove(s->directory);

@@ -266,4 +266,31 @@ int reader_events(struct reader *r, const struct event_query *query,
                   int (*each)(void *context, const struct event *event), void *context,
                   int64_t *out_revision, struct error *err);
 
+// --- snapshots: the whole database as one file (store/snapshot.c) ---
+// A path beside the database for a file that is needed for a while, malloc'd, different at each
+// call; NULL: out of memory. Whatever a dead server left under such names is removed when the
+// database is opened. Any thread.
+char *store_scratch_path(struct store *s);
+// Writes the database as it is at this moment into a new file, mode 0600. Any thread: on a
+// connection of its own, so the writer goes on meanwhile.
+int store_snapshot(struct store *s, const char *path, struct error *err);
+// Makes sure that the file is one that store_replace can take: ours, whole, not written by a newer
+// version; an older one is migrated. Any thread. ERROR_INVALID says what is wrong with it; `name`
+// is what it is called there.
+int store_snapshot_check(const char *path, const char *name, struct error *err);
+// Replaces everything by the content of a file that was checked, in one transaction: whoever reads,
+// or opens the database after a crash, finds the old or the new. `epoch` becomes the meta number
+// STORE_EPOCH_KEY, of the file too. (writer, outside of a transaction)
+int store_replace(struct store *s, const char *path, int64_t epoch, struct error *err);
+#define STORE_EPOCH_KEY "epoch"
+
+// What a file holds, for people.
+struct snapshot_info {
+    int64_t schema, revision, epoch, events;
+    int64_t seed; // the number reinterpreted as signed
+    int64_t clock_mode, clock_ns;
+    int64_t counts[KIND_COUNT]; // -1: no such table
+};
+int store_snapshot_inspect(const char *path, struct snapshot_info *out, struct error *err);
+
 #endif
