@@ -65,7 +65,8 @@ enum {
     TAKES_IF_MATCH = 1,
     TAKES_IDEMPOTENCY_KEY = 2,
     ANSWERS_LOCATION = 4,
-    OF_PROJECT = 8, // acts on the caller's project: X-Mockcloud-Project may name another
+    OF_PROJECT = 8,  // acts on the caller's project: X-Mockcloud-Project may name another
+    TAKES_FILE = 16, // its body is written to a file (request.upload), with a limit of its own
 };
 
 struct request;

@@ -191,6 +191,13 @@ const struct endpoint endpoints[] = {
     SIM(DELETE, "/sim/v1/clusters/{name}", "clusters.delete", 204, OF_PROJECT, KIND_CLUSTER,
         cluster_delete, NULL),
 
+    // the cloud as a whole
+    READ("/sim/v1/snapshot", "snapshot.save", ACCESS_SIM, 0, 0, KIND_COUNT, handle_snapshot_save),
+    CHANGE(PUT, "/sim/v1/snapshot", "snapshot.restore", ACCESS_SIM, 200, TAKES_FILE, KIND_COUNT,
+           NULL, NULL, handle_snapshot_restore),
+    CHANGE(POST, "/sim/v1/reset", "cloud.reset", ACCESS_SIM, 200, 0, KIND_COUNT, NULL, NULL,
+           handle_reset),
+
     // the server itself
     PUBLIC("/healthz", "meta.healthz", handle_healthz),
     PUBLIC("/readyz", "meta.readyz", handle_readyz),

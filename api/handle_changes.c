@@ -12,22 +12,39 @@
 
 // --- headers ---
 
-static int parse_if_match(const char *text, int64_t *out, struct error *err)
+// "120", or "120-3" of a cloud that was replaced three times; without the second number any.
+static bool parse_etag(const char *text, size_t length, struct change *out)
 {
-    size_t length = strlen(text), digits;
+    size_t digits = strspn(text, "0123456789"), more = 0;
+
+    if (digits == 0 || digits >= 19 || text[0] == '0')
+        return false;
+    if (digits < length && text[digits] == '-') {
+        more = strspn(text + digits + 1, "0123456789");
+        if (more == 0 || more >= 19)
+            return false;
+        out->if_match_epoch = strtoll(text + digits + 1, NULL, 10);
+        more++;
+    }
+    if (digits + more != length)
+        return false;
+    out->if_match = strtoll(text, NULL, 10);
+    return true;
+}
+
+static int parse_if_match(const char *text, struct change *out, struct error *err)
+{
+    size_t length = strlen(text);
 
     if (strcmp(text, "*") == 0)
         return 0;
-    if (strncmp(text, "W/\"", 3) == 0 && text[length - 1] == '"') { // never matches (RFC 9110)
-        *out = NO_REVISION;
+    out->if_match = NO_REVISION;
+    if (strncmp(text, "W/\"", 3) == 0 && text[length - 1] == '"') // never matches (RFC 9110)
         return 0;
-    }
     if (length < 2 || text[0] != '"' || strchr(text + 1, '"') != text + length - 1)
         return error_set(err, ERROR_INVALID, "If-Match", "must be * or one ETag in quotes");
-    digits = strspn(text + 1, "0123456789");
-    *out = NO_REVISION;
-    if (digits == length - 2 && digits > 0 && digits < 19 && text[1] != '0')
-        *out = strtoll(text + 1, NULL, 10);
+    if (!parse_etag(text + 1, length - 2, out))
+        out->if_match = NO_REVISION;
     return 0;
 }
 
@@ -63,7 +80,7 @@ static int take_headers(struct request *r, struct change *c, struct error *err)
     int result = 0;
 
     if (h->if_match && (flags & TAKES_IF_MATCH))
-        result = parse_if_match(h->if_match, &c->if_match, err);
+        result = parse_if_match(h->if_match, c, err);
     if (result < 0 || !h->idempotency_key || !(flags & TAKES_IDEMPOTENCY_KEY))
         return result;
     c->idempotency_key = arena_strdup(&c->arena, h->idempotency_key);

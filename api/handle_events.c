@@ -30,26 +30,48 @@ static bool wants_stream(const char *accept)
 
 #define LAST_EVENT_ID_MAX 20
 
-static int parse_last_event_id(const char *text, int64_t *out, struct error *err)
+// "120", or "120-3" of a cloud that was replaced three times.
+static int parse_last_event_id(const struct request *r, int64_t *out, struct error *err)
 {
+    const char *text = r->headers.last_event_id;
     size_t digits = strspn(text, "0123456789");
+    int64_t epoch = r->epoch;
 
     errno = 0;
     *out = strtoll(text, NULL, 10);
-    if (digits == 0 || digits > LAST_EVENT_ID_MAX || text[digits] != '\0' || errno != 0)
-        return error_set(err, ERROR_INVALID, "Last-Event-ID", "is not a revision");
+    if (digits > 0 && digits <= LAST_EVENT_ID_MAX && text[digits] == '-') {
+        size_t more = strspn(text + digits + 1, "0123456789");
+        epoch = strtoll(text + digits + 1, NULL, 10);
+        digits = more > 0 && more <= LAST_EVENT_ID_MAX ? digits + 1 + more : 0;
+    } else if (digits > LAST_EVENT_ID_MAX) {
+        digits = 0;
+    }
+    if (digits == 0 || text[digits] != '\0' || errno != 0)
+        return error_set(err, ERROR_INVALID, "Last-Event-ID", "is not the id of an event");
+    if (epoch != r->epoch)
+        return error_set(err, ERROR_COMPACTED, "Last-Event-ID",
+                         "the cloud was replaced since that event");
     return 0;
+}
+
+// A revision that a replaced cloud has not reached yet is one of its predecessor.
+static int check_future(const struct request *r, int64_t since, struct error *err)
+{
+    int64_t newest = cloud_revision(r->api->cloud);
+
+    if (r->epoch == 0 || since <= newest)
+        return 0;
+    return error_set(err, ERROR_COMPACTED, "since",
+                     "the cloud was replaced and is at revision %" PRId64, newest);
 }
 
 static int start_stream(struct request *r, const struct query *q, int64_t last,
                         struct event_query *events, struct error *err)
 {
-    if (last >= 0)
-        events->since = last;
-    else if (!(q->given & QUERY_SINCE))
+    if (last < 0 && !(q->given & QUERY_SINCE))
         events->since = cloud_revision(r->api->cloud);
     r->reply.content_type = "text/event-stream";
-    return stream_open(r->api->streams, events, r, &r->stream, err);
+    return stream_open(r->api->streams, events, r->epoch, r, &r->stream, err);
 }
 
 struct listing {
@@ -96,11 +118,15 @@ int handle_events(struct request *r, struct error *err)
     int result = query_parse(r->endpoint, r->query, &r->arena, &q, err);
 
     if (result >= 0 && r->headers.last_event_id)
-        result = parse_last_event_id(r->headers.last_event_id, &last, err);
+        result = parse_last_event_id(r, &last, err);
     if (result < 0)
         return result;
     events = (struct event_query){
         .since = q.since, .project = r->project, .kind = q.kind, .limit = q.limit};
+    if (wants_stream(r->headers.accept) && !r->head && last >= 0)
+        events.since = last;
+    if (check_future(r, events.since, err) < 0)
+        return -ERROR_COMPACTED;
     if (wants_stream(r->headers.accept) && !r->head)
         return start_stream(r, &q, last, &events, err);
     return answer_list(r, &events, err);

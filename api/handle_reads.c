@@ -22,11 +22,11 @@ static int64_t project_of(const struct request *r)
 // --- one ---
 
 // Whether an If-None-Match list names the revision; weak comparison (RFC 9110 13.1.2).
-static bool none_match(const char *list, int64_t revision)
+static bool none_match(const struct request *r, int64_t revision)
 {
-    char tag[32];
-    const char *at;
-    size_t length = (size_t)snprintf(tag, sizeof(tag), "\"%" PRId64 "\"", revision);
+    const char *list = r->headers.if_none_match, *at;
+    char tag[ETAG_MAX];
+    size_t length = (size_t)(etag_put(tag, revision, r->epoch) - tag);
 
     if (strcmp(list, "*") == 0)
         return true;
@@ -40,7 +40,7 @@ static bool none_match(const char *list, int64_t revision)
 static void answer_document(struct request *r, int64_t revision, bool altered)
 {
     r->reply.revision = revision;
-    if (!altered && r->headers.if_none_match && none_match(r->headers.if_none_match, revision)) {
+    if (!altered && r->headers.if_none_match && none_match(r, revision)) {
         r->reply.status = 304;
         buffer_clear(&r->reply.body);
     }

@@ -8,10 +8,12 @@
 #include "api/stream.h"
 #include "base/log.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 // --- the head ---
 
@@ -139,7 +141,7 @@ static void put_limits(struct MHD_Response *response, const struct reply *reply)
 static void put_headers(struct MHD_Response *response, const struct exchange *x)
 {
     const struct reply *reply = &x->request.reply;
-    char text[REQUEST_ID_MAX];
+    char text[ETAG_MAX > REQUEST_ID_MAX ? ETAG_MAX : REQUEST_ID_MAX];
 
     request_id(&x->request, text);
     MHD_add_response_header(response, "X-Request-Id", text);
@@ -147,8 +149,7 @@ static void put_headers(struct MHD_Response *response, const struct exchange *x)
         MHD_add_response_header(response, "Content-Type",
                                 reply->content_type ? reply->content_type : "application/json");
     if (reply->revision > 0) {
-        text[0] = '"';
-        strcpy(decimal_put(text + 1, (uint64_t)reply->revision), "\"");
+        etag_put(text, reply->revision, x->request.epoch);
         MHD_add_response_header(response, "ETag", text);
     }
     if (reply->location)
@@ -160,6 +161,8 @@ static void put_headers(struct MHD_Response *response, const struct exchange *x)
     if (x->request.stream)
         MHD_add_response_header(response, "Cache-Control", "no-store");
     put_limits(response, reply);
+    if (reply->disposition)
+        MHD_add_response_header(response, "Content-Disposition", reply->disposition);
     if (reply->close)
         MHD_add_response_header(response, "Connection", "close");
 }
@@ -182,6 +185,11 @@ static struct MHD_Response *make_response(struct exchange *x)
 
     if (x->request.stream)
         return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1024, read_stream, x, NULL);
+    if (reply->file > 0) {
+        int file = reply->file;
+        reply->file = 0; // the library closes it
+        return MHD_create_response_from_fd64(reply->file_length, file);
+    }
     if (reply->fixed)
         return MHD_create_response_from_buffer(reply->fixed_length, (void *)(uintptr_t)reply->fixed,
                                                MHD_RESPMEM_PERSISTENT);
@@ -304,6 +312,8 @@ static enum MHD_Result carry_out(struct exchange *x)
     }
     if (!r->endpoint->apply && request_handle(r, &error) < 0)
         request_refuse(r, &error);
+    else if (r->work)
+        return http_work(x);
     return r->change ? submit(x) : conclude(x);
 }
 
@@ -336,13 +346,17 @@ static enum MHD_Result finish(struct exchange *x)
     return http_delay(x) ? MHD_YES : carry_out(x);
 }
 
+static uint64_t limit_of(const struct exchange *x)
+{
+    return x->upload > 0 ? x->server->api.upload_limit : x->server->api.body_limit;
+}
+
 static int too_large(struct exchange *x)
 {
-    size_t limit = x->server->api.body_limit;
-
     buffer_fini(&x->request.body);
     x->error = (struct error){0};
-    return error_set(&x->error, ERROR_TOO_LARGE, "body", "must have at most %zu bytes", limit);
+    return error_set(&x->error, ERROR_TOO_LARGE, "body", "must have at most %" PRIu64 " bytes",
+                     limit_of(x));
 }
 
 // A body far beyond the limit is refused and the connection closed; one that is a little longer is
@@ -350,7 +364,7 @@ static int too_large(struct exchange *x)
 // that waits to be told to send is told at once.
 static bool hopeless(const struct exchange *x, uint64_t length)
 {
-    return length / 4 > x->server->api.body_limit + ((size_t)1 << 20);
+    return length / 4 > limit_of(x) + ((size_t)1 << 20);
 }
 
 // Answers at once and closes the connection.
@@ -371,25 +385,36 @@ static enum MHD_Result begin(struct exchange *x, const char *method)
                   "cannot be given together with Content-Length");
         return hang_up(x);
     }
-    request_begin(&x->request, method, &x->error);
-    if (x->expected > x->server->api.body_limit)
+    if (request_begin(&x->request, method, &x->error) == 0 &&
+        (x->request.endpoint->flags & TAKES_FILE))
+        http_upload_open(x);
+    if (x->expected > limit_of(x))
         too_large(x);
     if (x->error.code == ERROR_TOO_LARGE && (x->expects || hopeless(x, x->expected)))
         return hang_up(x);
     return MHD_YES;
 }
 
+static void keep_body(struct exchange *x, const char *bytes, size_t length)
+{
+    if (x->upload > 0)
+        http_upload_write(x, bytes, length);
+    else
+        buffer_append(&x->request.body, bytes, length);
+}
+
 static enum MHD_Result take_body(struct exchange *x, const char *bytes, size_t *length)
 {
     struct request *r = &x->request;
+    int64_t patience = x->upload > 0 ? UPLOAD_TIMEOUT_NS : BODY_TIMEOUT_NS;
 
     x->received += *length;
-    if (hopeless(x, x->received) || clock_monotonic() - r->started_ns > BODY_TIMEOUT_NS)
+    if (hopeless(x, x->received) || clock_monotonic() - r->started_ns > patience)
         return MHD_NO;
-    if (x->received > x->server->api.body_limit)
+    if (x->received > limit_of(x))
         too_large(x);
     else if (x->error.code == ERROR_NONE)
-        buffer_append(&r->body, bytes, *length);
+        keep_body(x, bytes, *length);
     if (r->body.failed)
         return MHD_NO;
     *length = 0;
@@ -411,6 +436,8 @@ enum MHD_Result http_handle(void *closure, struct MHD_Connection *connection, co
         request_answer(&x->request);
         return conclude(x);
     }
+    if (x->phase == PHASE_WORKING)
+        return x->error.code ? refuse(x, &x->error) : conclude(x);
     if (x->phase == PHASE_DELAYED)
         return go_on(x);
     if (x->phase == PHASE_HUNG)
@@ -430,6 +457,8 @@ void http_completed(void *closure, struct MHD_Connection *connection, void **sta
         return;
     *state = NULL;
     stream_close(x->request.stream);
+    if (x->upload > 0)
+        close(x->upload);
     request_fini(&x->request);
     busy = x->busy;
     free(x);

@@ -13,6 +13,7 @@
 #define CONNECTION_MEMORY ((size_t)12 * 1024)
 #define IDLE_TIMEOUT_S 30U
 #define BODY_TIMEOUT_NS (INT64_C(120) * 1000000000)
+#define UPLOAD_TIMEOUT_NS (INT64_C(3600) * 1000000000)
 #define CONNECTIONS_MAX 20000U
 
 struct http_server {
@@ -25,7 +26,8 @@ struct http_server {
     atomic_long busy;       // requests that were read whole and are not done with
     atomic_bool stopping;
     pthread_mutex_t lock;
-    pthread_cond_t idle; // nobody is busy any more
+    pthread_cond_t idle; // nobody is busy any more, or a worker is done
+    int workers;         // threads of requests that take their time
 };
 
 // The life of an exchange:
@@ -34,7 +36,15 @@ struct http_server {
 //       └────────────────── refused or without a body ─────────────────────────────────►┘
 //
 // Those in brackets are suspended connections; DELAYED and HUNG are what fault rules do.
-enum phase { PHASE_HEAD, PHASE_BODY, PHASE_DELAYED, PHASE_WAITING, PHASE_HUNG, PHASE_ANSWERED };
+enum phase {
+    PHASE_HEAD,
+    PHASE_BODY,
+    PHASE_DELAYED,
+    PHASE_WAITING,
+    PHASE_WORKING, // as WAITING, for a thread of its own
+    PHASE_HUNG,
+    PHASE_ANSWERED
+};
 
 struct exchange {
     struct request request; // first: streams hand it back to us
@@ -47,7 +57,8 @@ struct exchange {
     uint64_t received;
     bool expects;             // an Expect header: the client waits before it sends the body
     bool busy;                // counted in server->busy
-    struct error error;       // of the head; told when the body has been read
+    int upload;               // open for writing: where the body goes; 0: into memory
+    struct error error;       // of the head, then of the work; told when the body has been read
     struct deadline deadline; // of an injected wait
     char uri[];               // as it was sent
 };
@@ -65,6 +76,13 @@ enum MHD_Result http_reset(struct exchange *x);
 struct MHD_Response *http_truncated(char *bytes, size_t length, size_t cut);
 // In the log, the metrics and the call log; status 0: it was left without an answer.
 void http_observe(const struct exchange *x, int status);
+
+// For bodies that may be longer than memory should hold (api/http_work.c): a file, written to as
+// they come; that hardly ever waits for a disk.
+void http_upload_open(struct exchange *x);
+void http_upload_write(struct exchange *x, const char *bytes, size_t length);
+// Suspends the exchange and runs request.work on a thread of its own.
+enum MHD_Result http_work(struct exchange *x);
 
 // Where the listening socket is bound, and the name it was bound by (as in a Host header).
 int http_listen(const char *text, bool anywhere, char out_host[64], int *out_port, int *out_fd,

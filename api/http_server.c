@@ -132,6 +132,7 @@ static int prepare(struct http_server *server, const struct http_config *config,
     init_locks(server);
     api->cloud = cloud;
     api->body_limit = config->body_limit;
+    api->upload_limit = config->upload_limit;
     api->router = router_new(endpoints, endpoint_count);
     api->metrics = metrics_new();
     if (!api->router || !api->metrics)
@@ -223,6 +224,8 @@ static void wait_until_idle(struct http_server *server)
     while (atomic_load(&server->busy) > 0 &&
            pthread_cond_timedwait(&server->idle, &server->lock, &deadline) == 0)
         ;
+    while (server->workers > 0) // however long: they use what is about to be freed
+        pthread_cond_wait(&server->idle, &server->lock);
     pthread_mutex_unlock(&server->lock);
 }
 

@@ -1,8 +1,9 @@
 // The HTTP server: the only files that know libmicrohttpd are api/http_*.
 //
 // Limits: 12 KiB of memory per connection for head and buffers (longer heads are answered 414 or
-// 431), 30 s without a byte end a connection (120 s in all for one request's body), bodies up to
-// body_limit, as many connections as RLIMIT_NOFILE gives room for, at most 20,000.
+// 431), 30 s without a byte end a connection (120 s in all for one request's body, an hour for an
+// upload), bodies up to body_limit, uploads up to upload_limit, as many connections as
+// RLIMIT_NOFILE gives room for, at most 20,000.
 #ifndef API_HTTP_SERVER_H
 #define API_HTTP_SERVER_H
 
@@ -16,10 +17,11 @@ struct http_config {
     const char *listen;               // HOST:PORT, [V6]:PORT or :PORT; port 0: any free one
     const char *const *allowed_hosts; // NULL ends; beside loopback names and the listen address
     const char *token;
-    unsigned threads;     // 0: two to four, by processors
-    size_t body_limit;    // bytes
-    int64_t keepalive_ns; // of event streams
-    int64_t calls_kept;   // in the call log, by each thread
+    unsigned threads;      // 0: two to four, by processors
+    size_t body_limit;     // bytes
+    uint64_t upload_limit; // of snapshots and recordings
+    int64_t keepalive_ns;  // of event streams
+    int64_t calls_kept;    // in the call log, by each thread
 };
 
 // Binds and serves. Refuses to listen beyond loopback without allowed_hosts. Errors name --listen.

@@ -32,7 +32,10 @@ struct reply {
     unsigned allowed;         // methods of a 405
     int64_t retry_after_s;    // 0: no Retry-After
     struct rate_limit rate;
-    bool close; // the connection after it
+    int file; // instead of `body`: open for reading, owned; 0: none
+    uint64_t file_length;
+    const char *disposition; // static; NULL: no Content-Disposition
+    bool close;              // the connection after it
 };
 
 struct stream;    // api/stream.h
@@ -49,6 +52,7 @@ struct api {
     struct streams *streams;
     const char *const *allowed_hosts; // NULL ends
     size_t body_limit;
+    uint64_t upload_limit;  // of bodies that go into a file
     char request_prefix[9]; // of request ids
 };
 
@@ -62,6 +66,7 @@ struct request {
     bool head;
     int8_t method;   // enum method; -1: none of ours
     uint64_t number; // of the request id
+    int64_t epoch;   // cloud_epoch when it came: what it reads and is told is of that
     int64_t started_ns;
     struct headers headers;
     char fault[REQUEST_FAULT_MAX]; // id of the rule that was applied to it; for the call log
@@ -74,6 +79,9 @@ struct request {
     struct injection *injection; // what fault rules do to it; NULL: nothing. In the arena
     struct reply reply;
     struct change *change; // to be submitted, then answered by request_answer
+    // Or what takes its time: run on a thread of its own, which may wait; then the reply is sent.
+    int (*work)(struct request *r, struct error *err);
+    char *upload; // file that holds the body of an endpoint that TAKES_FILE; removed in the end
     struct stream *stream; // instead of a reply body
 };
 
@@ -93,6 +101,11 @@ void request_fini(struct request *r);
 void request_id(const struct request *r, char out[REQUEST_ID_MAX]);
 
 char *decimal_put(char *out, uint64_t number); // returns where the NUL stands; at most 21 bytes
+// "REVISION", or "REVISION-EPOCH" of a cloud that was replaced; returns as decimal_put.
+#define ETAG_MAX 48
+char *etag_put(char *out, int64_t revision, int64_t epoch);
+
+#define SNAPSHOT_TYPE "application/vnd.sqlite3"
 
 // For handlers: the n-th path parameter decoded into the arena; NULL and an error when it is not
 // well-formed.

@@ -19,6 +19,7 @@ struct stream {
     struct streams *all;
     void *context;
     struct event_query query; // since: everything up to there is sent or pending
+    int64_t epoch;            // of the cloud that it follows: the stream ends with that
     int64_t spoke_ns;         // monotonic: when it last had something to send
     struct buffer pending;    // frames not taken yet, from `taken` on
     size_t taken;
@@ -57,12 +58,12 @@ static void unpark(struct stream *s)
 
 static void wake_due(struct streams *all, int64_t revision)
 {
-    int64_t now = clock_monotonic();
+    int64_t now = clock_monotonic(), epoch = cloud_epoch(all->cloud);
     struct stream *next;
 
     for (struct stream *s = all->parked; s; s = next) {
         next = s->next;
-        if (!all->stopping && s->query.since >= revision &&
+        if (!all->stopping && s->query.since >= revision && s->epoch == epoch &&
             now - s->spoke_ns < all->comment_after_ns)
             continue;
         unpark(s);
@@ -99,7 +100,8 @@ static bool park(struct stream *s)
     bool parked = false;
 
     pthread_mutex_lock(&all->lock);
-    if (!all->stopping && cloud_revision(all->cloud) <= s->query.since) {
+    if (!all->stopping && cloud_revision(all->cloud) <= s->query.since &&
+        cloud_epoch(all->cloud) == s->epoch) {
         s->next = all->parked;
         if (s->next)
             s->next->previous = s;
@@ -189,8 +191,10 @@ static int put_frame(void *context, const struct event *event, struct bytes enve
     struct filling *filling = context;
     struct buffer *out = &filling->stream->pending;
 
-    buffer_printf(out, "id: %" PRId64 "\nevent: %s.%s\ndata: ", event->revision,
-                  kind_name(event->kind), types[event->type]);
+    buffer_printf(out, "id: %" PRId64, event->revision);
+    if (filling->stream->epoch > 0)
+        buffer_printf(out, "-%" PRId64, filling->stream->epoch);
+    buffer_printf(out, "\nevent: %s.%s\ndata: ", kind_name(event->kind), types[event->type]);
     buffer_append(out, envelope.data, envelope.length);
     buffer_append(out, "\n\n", 2);
     filling->stream->query.since = event->revision;
@@ -199,7 +203,7 @@ static int put_frame(void *context, const struct event *event, struct bytes enve
 }
 
 // Takes the next events. Afterwards query.since is as far as was read.
-static int fill(struct stream *s, struct error *err)
+static int fill_some(struct stream *s, struct error *err)
 {
     struct filling filling = {.stream = s};
     struct event_query query = s->query;
@@ -217,7 +221,18 @@ static int fill(struct stream *s, struct error *err)
     return s->pending.failed ? -ERROR_INTERNAL : 0;
 }
 
-int stream_open(struct streams *all, const struct event_query *query, void *context,
+// Events of another cloud than the one that is followed are not given out.
+static int fill(struct stream *s, struct error *err)
+{
+    int result = fill_some(s, err);
+
+    if (cloud_epoch(s->all->cloud) == s->epoch)
+        return result;
+    buffer_clear(&s->pending);
+    return error_set(err, ERROR_COMPACTED, "since", "the cloud was replaced meanwhile");
+}
+
+int stream_open(struct streams *all, const struct event_query *query, int64_t epoch, void *context,
                 struct stream **out, struct error *err)
 {
     struct stream *s = calloc(1, sizeof(*s));
@@ -225,8 +240,11 @@ int stream_open(struct streams *all, const struct event_query *query, void *cont
 
     if (!s)
         return error_set(err, ERROR_INTERNAL, NULL, "out of memory");
-    *s = (struct stream){
-        .all = all, .context = context, .query = *query, .spoke_ns = clock_monotonic()};
+    *s = (struct stream){.all = all,
+                         .context = context,
+                         .query = *query,
+                         .epoch = epoch,
+                         .spoke_ns = clock_monotonic()};
     // A greeting, so that the head of the answer leaves at once.
     buffer_append_string(&s->pending, ": mockcloud\n\n");
     result = fill(s, err);
@@ -262,7 +280,7 @@ static int refill(struct stream *s)
     int64_t now = clock_monotonic();
 
     for (;;) {
-        if (atomic_load(&s->all->stopping))
+        if (atomic_load(&s->all->stopping) || cloud_epoch(s->all->cloud) != s->epoch)
             return -1;
         if (cloud_revision(s->all->cloud) > s->query.since && fill(s, NULL) < 0)
             return -1;

@@ -28,8 +28,9 @@ void streams_stop(struct streams *all);
 void streams_free(struct streams *all); // after streams_stop; no stream is left. NULL allowed
 size_t streams_count(struct streams *all);
 
-// Events after query->since. ERROR_COMPACTED when they are gone; ERROR_UNAVAILABLE when stopped.
-int stream_open(struct streams *all, const struct event_query *query, void *context,
+// Events after query->since. ERROR_COMPACTED when they are gone, or when the cloud is not of this
+// cloud_epoch any more; ERROR_UNAVAILABLE when stopped. It ends when the cloud is replaced.
+int stream_open(struct streams *all, const struct event_query *query, int64_t epoch, void *context,
                 struct stream **out, struct error *err);
 void stream_close(struct stream *s); // NULL allowed
 // Up to `size` bytes; 0: parked; -1: the stream has ended.

@@ -36,8 +36,8 @@ int clock_state_parse(const char *text, struct clock_state *out, struct error *e
 struct clock *clock_new(const struct clock_state *state); // NULL: out of memory
 void clock_free(struct clock *c);
 struct clock_state clock_snapshot(struct clock *c); // as of now, to be persisted
-// As if nothing had been done to the clock since the snapshot: of a change that could not be written,
-// or of a cloud that is replaced as a whole. Time may go back.
+// As if nothing had been done to the clock since the snapshot: of a change that could not be
+// written, or of a cloud that is replaced as a whole. Time may go back.
 void clock_restore(struct clock *c, const struct clock_state *snapshot);
 int64_t clock_now(struct clock *c); // cloud time, ns since the epoch; never goes back
 // Monotonic time at which cloud time reaches `cloud_ns` (now if past); INT64_MAX if it never will.

@@ -2,6 +2,7 @@
 #include "base/timefmt.h"
 
 #include <curl/curl.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 #include <string.h>
 
 #define STREAM_SILENCE_S 45L // the server sends a comment every 15 s
+#define FILE_SILENCE_S 600L  // a large file is checked before it is answered
 #define REPLY_MAX ((size_t)1 << 30)
 
 struct http {
@@ -346,6 +348,78 @@ int http_stream(struct http *h, const char *path, int64_t last_id, http_sink *si
         rc = perform(h, &reply, f);
         *out_ended = !reply.stopped;
     }
+    buffer_fini(&reply.body);
+    curl_slist_free_all(headers);
+    free(url);
+    return rc;
+}
+
+// --- files ---
+
+static void set_silence_limit(struct http *h)
+{
+    curl_easy_setopt(h->curl, CURLOPT_TIMEOUT_MS, 0L);
+    curl_easy_setopt(h->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl_easy_setopt(h->curl, CURLOPT_LOW_SPEED_TIME, FILE_SILENCE_S);
+}
+
+static bool write_out(void *user, const char *bytes, size_t length)
+{
+    return fwrite(bytes, 1, length, user) == length;
+}
+
+int http_download(struct http *h, const char *path, FILE *to, struct failure *f)
+{
+    struct reply reply = {.http = h, .sink = write_out, .user = to};
+    struct curl_slist *headers = common_headers(h);
+    char *url = join_url(h, path);
+    CURLcode code;
+    int rc = EXIT_OK;
+
+    buffer_init(&reply.body);
+    if (url == NULL) {
+        rc = fail(f, EXIT_REFUSED, "out of memory");
+        goto done;
+    }
+    set_options(h, url, headers, &reply);
+    set_silence_limit(h);
+    code = curl_easy_perform(h->curl);
+    if (reply.stopped)
+        rc = fail(f, EXIT_REFUSED, "cannot write the file: %s", strerror(errno));
+    else if (code != CURLE_OK)
+        rc = transport_failure(h, code, f);
+    else if (status_of(h) != 200)
+        rc = problem_failure(h, status_of(h), &reply.body, f);
+done:
+    buffer_fini(&reply.body);
+    curl_slist_free_all(headers);
+    free(url);
+    return rc;
+}
+
+int http_upload(struct http *h, const char *method, const char *path, const char *type, FILE *from,
+                int64_t size, json_t **out, struct failure *f)
+{
+    struct reply reply = {.http = h};
+    struct curl_slist *headers = add_header(common_headers(h), "Content-Type", type);
+    char *url = join_url(h, path);
+    int rc;
+
+    buffer_init(&reply.body);
+    if (url == NULL) {
+        rc = fail(f, EXIT_REFUSED, "out of memory");
+        goto done;
+    }
+    set_options(h, url, headers, &reply);
+    set_silence_limit(h);
+    curl_easy_setopt(h->curl, CURLOPT_UPLOAD, 1L);
+    curl_easy_setopt(h->curl, CURLOPT_CUSTOMREQUEST, method);
+    curl_easy_setopt(h->curl, CURLOPT_READDATA, from);
+    curl_easy_setopt(h->curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)size);
+    rc = perform(h, &reply, f);
+    if (rc == EXIT_OK)
+        rc = parse_reply(h, &reply.body, out, f);
+done:
     buffer_fini(&reply.body);
     curl_slist_free_all(headers);
     free(url);

@@ -9,6 +9,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 struct http; // opaque
 
@@ -37,6 +38,12 @@ int http_get(struct http *h, const char *path, json_t **out, struct failure *f);
 typedef bool http_sink(void *user, const char *bytes, size_t length);
 int http_stream(struct http *h, const char *path, int64_t last_id, http_sink *sink, void *user,
                 bool *out_ended, struct failure *f);
+
+// Files: the answer of a GET written to `to` as it comes, and a PUT or POST of the `size` bytes of
+// `from`. There is no time limit but for silence. *out as of http_send.
+int http_download(struct http *h, const char *path, FILE *to, struct failure *f);
+int http_upload(struct http *h, const char *method, const char *path, const char *type, FILE *from,
+                int64_t size, json_t **out, struct failure *f);
 
 // Appends `text` percent-encoded for a path segment or a query value.
 void http_escape(struct buffer *b, const char *text);

@@ -10,7 +10,8 @@
 
 static bool needs_server(const struct verb *verb)
 {
-    return verb->run != verb_version && verb->run != verb_completion;
+    return verb->run != verb_version && verb->run != verb_completion &&
+           verb->run != verb_snapshot_inspect;
 }
 
 static int run_with_server(struct cli *cli, struct failure *f)

@@ -51,7 +51,22 @@ static void wait_for_signal(const sigset_t *signals)
 
 // --- the cloud ---
 
-static struct cloud_config cloud_config_of(const struct serve_options *o)
+// What a new cloud begins with. The seed file is read once: resets go back to what it said then.
+struct beginning {
+    const struct serve_options *options;
+    json_t *seed; // NULL: no seed file
+};
+
+static int fill(void *context, struct cloud *cloud, struct error *err)
+{
+    const struct beginning *b = context;
+    const struct serve_options *o = b->options;
+    int result = o->catalogue ? seed_catalogue(cloud, o->catalogue, o->config, true, err) : 0;
+
+    return result == 0 && b->seed ? seed_apply(cloud, b->seed, o->seed_file, err) : result;
+}
+
+static struct cloud_config cloud_config_of(const struct serve_options *o, struct beginning *b)
 {
     struct cloud_config config = {
         .store = {.path = o->db, .durability = o->durability, .address = o->listen},
@@ -62,27 +77,21 @@ static struct cloud_config cloud_config_of(const struct serve_options *o)
         .pools = o->pools,
         .events_kept = o->events_kept,
         .backend_deadline_ns = o->backend_deadline_ns,
+        .fill = o->catalogue || b->seed ? fill : NULL,
+        .fill_context = b,
     };
 
     memcpy(config.duplicate_names, o->duplicate_names, sizeof(config.duplicate_names));
     return config;
 }
 
-static int begin(const struct serve_options *o, struct cloud *cloud, const json_t *seed,
-                 struct error *err)
-{
-    int result = o->catalogue ? seed_catalogue(cloud, o->catalogue, o->config, true, err) : 0;
-
-    return result == 0 && seed ? seed_apply(cloud, seed, o->seed_file, err) : result;
-}
-
 // What a new database begins with is put into one of another name, which then takes its place: what
 // fails, or is killed meanwhile, leaves nothing behind.
-static int make_database(const struct serve_options *o, struct cloud_config config,
-                         const json_t *seed, struct arena *arena, struct error *err)
+static int make_database(const char *db, struct cloud_config config, struct arena *arena,
+                         struct error *err)
 {
     struct cloud *cloud = NULL;
-    const char *path = arena_printf(arena, "%s.new", o->db);
+    const char *path = arena_printf(arena, "%s.new", db);
     int result;
 
     unlink(path);
@@ -90,11 +99,11 @@ static int make_database(const struct serve_options *o, struct cloud_config conf
     config.store.path = path;
     result = cloud_open(&config, &cloud, err);
     if (result == 0)
-        result = begin(o, cloud, seed, err);
+        result = config.fill(config.fill_context, cloud, err);
     cloud_close(cloud);
     unlink(arena_printf(arena, "%s.lock", path));
-    if (result == 0 && rename(path, o->db) < 0)
-        result = error_set(err, ERROR_INTERNAL, NULL, "%s: %s", o->db, strerror(errno));
+    if (result == 0 && rename(path, db) < 0)
+        result = error_set(err, ERROR_INTERNAL, NULL, "%s: %s", db, strerror(errno));
     if (result < 0)
         unlink(path);
     return result;
@@ -104,17 +113,13 @@ static int open_new(const struct serve_options *o, const struct cloud_config *co
                     struct arena *arena, struct cloud **out, struct error *err)
 {
     bool in_memory = strcmp(o->db, ":memory:") == 0;
-    json_t *seed = NULL;
-    int result = o->seed_file ? json_file_load(o->seed_file, &seed, err) : 0;
+    int result = !in_memory && config->fill ? make_database(o->db, *config, arena, err) : 0;
 
-    if (result == 0 && !in_memory && (seed || o->catalogue))
-        result = make_database(o, *config, seed, arena, err);
     if (result == 0)
         result = cloud_open(config, out, err);
-    if (result == 0 && in_memory)
-        result = begin(o, *out, seed, err);
-    json_decref(seed);
-    return result;
+    if (result == 0 && in_memory && config->fill)
+        result = config->fill(config->fill_context, *out, err);
+    return result < 0 ? result : cloud_keep_origin(*out, err);
 }
 
 static int open_old(const struct serve_options *o, const struct cloud_config *config,
@@ -130,15 +135,23 @@ static int open_old(const struct serve_options *o, const struct cloud_config *co
     return result;
 }
 
-// *out is to be closed by the caller, whatever the result.
-static int open_cloud(const struct serve_options *o, struct arena *arena, struct cloud **out,
-                      struct error *err)
+// *out is to be closed by the caller, whatever the result; *b lives at least as long.
+static int open_cloud(const struct serve_options *o, struct arena *arena, struct beginning *b,
+                      struct cloud **out, struct error *err)
 {
-    struct cloud_config config = cloud_config_of(o);
+    bool is_new = strcmp(o->db, ":memory:") == 0 || access(o->db, F_OK) < 0;
+    struct cloud_config config;
+    struct error local = {0};
 
-    if (strcmp(o->db, ":memory:") == 0 || access(o->db, F_OK) < 0)
-        return open_new(o, &config, arena, out, err);
-    return open_old(o, &config, out, err);
+    *b = (struct beginning){.options = o};
+    if (o->seed_file && json_file_load(o->seed_file, &b->seed, &local) < 0) {
+        if (is_new)
+            return error_set(err, local.code, local.field, "%s", local.message);
+        log_line(LOG_WARN, "the seed file cannot be read: a reset will go without it", "error",
+                 local.message, NULL);
+    }
+    config = cloud_config_of(o, b);
+    return is_new ? open_new(o, &config, arena, out, err) : open_old(o, &config, out, err);
 }
 
 // --- the server ---
@@ -151,6 +164,7 @@ static int run(const struct serve_options *o, struct cloud *cloud, const char *t
                                  .token = token,
                                  .threads = (unsigned)o->threads,
                                  .body_limit = (size_t)o->max_body,
+                                 .upload_limit = (uint64_t)o->max_upload,
                                  .keepalive_ns = o->keepalive_ns,
                                  .calls_kept = o->calls_kept};
     struct http_server *server = NULL;
@@ -180,6 +194,7 @@ static int serve(const struct serve_options *o, struct arena *arena, struct erro
 {
     struct cloud *cloud = NULL;
     struct docker *docker = NULL;
+    struct beginning beginning = {0};
     char token[TOKEN_FILE_MAX];
     sigset_t signals;
     int result;
@@ -189,13 +204,14 @@ static int serve(const struct serve_options *o, struct arena *arena, struct erro
     json_object_seed(0); // jansson draws it on first use, which threads would race for
     result = token_file_load(o->token_file, token, err);
     if (result == 0)
-        result = open_cloud(o, arena, &cloud, err);
+        result = open_cloud(o, arena, &beginning, &cloud, err);
     if (result == 0)
         result = start_docker(o, cloud, &docker, err);
     if (result == 0)
         result = run(o, cloud, token, &signals, err);
     docker_stop(docker);
     cloud_close(cloud);
+    json_decref(beginning.seed);
     return result;
 }
 

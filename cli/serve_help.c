@@ -27,6 +27,7 @@ static const char help[] =
     "  --events-kept N           number of events kept for watchers (100000)\n"
     "  --calls-kept N            newest calls kept in the call log, by each thread (10000)\n"
     "  --max-body BYTES          largest request body (1048576)\n"
+    "  --max-upload BYTES        largest snapshot or recording taken (4294967296)\n"
     "  --keepalive DURATION      longest silence of an event stream (15s)\n"
     "  --threads N               HTTP threads (2 to 4, by processors)\n"
     "  --docker-socket PATH|none  socket of the container engine (DOCKER_HOST, else the usual "

@@ -23,6 +23,7 @@ struct serve_options {
     const char **allowed_hosts; // NULL ends
     size_t allowed_host_count;
     int64_t max_body;
+    int64_t max_upload;
     int64_t events_kept;
     int64_t calls_kept;
     int64_t keepalive_ns;

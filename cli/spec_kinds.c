@@ -172,6 +172,12 @@ static const struct column call_counter_columns[] = {
     TEXT("5XX", "5xx"),        TEXT("NONE", "none"),                TEXT("AVERAGE", "average"),
     TEXT("LONGEST", "longest"), WIDE("PROJECT", "caller.project"),  WIDE("SCOPE", "caller.scope"),
     WIDE("TOKEN", "caller.token_id"), END};
+static const struct column snapshot_columns[] = {
+    TEXT("REVISION", "revision"), TEXT("EPOCH", "epoch"), TEXT("SEED", "seed"),
+    TEXT("NOW", "clock.now"), TEXT("MODE", "clock.mode"),
+    TEXT("INSTANCES", "resources.instance"), TEXT("EVENTS", "events"),
+    WIDE("SCHEMA", "schema_version"), WIDE("LBS", "resources.load_balancer"),
+    WIDE("ROUTES", "resources.route"), END};
 
 const struct kind kind_none = {.noun = ""};
 const struct kind kind_instance = {
@@ -210,6 +216,13 @@ const struct kind kind_cluster = {"cluster", "clusters", "kind clusters whose no
                                   "waiting,active,unreachable", cluster_columns};
 const struct kind kind_advanced = {"", NULL, NULL, NULL, "/sim/v1/clock/advance",
                                    "fired", NULL, advanced_columns};
+static const struct column state_columns[] = {TEXT("REVISION", "revision"), TEXT("EPOCH", "epoch"),
+                                              TEXT("SEED", "seed"), TEXT("NOW", "clock.now"),
+                                              TEXT("MODE", "clock.mode"), END};
+
+const struct kind kind_replaced = {"", NULL, NULL, NULL, NULL, "revision", NULL, state_columns};
+const struct kind kind_snapshot = {"snapshot", NULL, "the whole cloud as one file", NULL,
+                                   "/sim/v1/snapshot", "revision", NULL, snapshot_columns};
 
 const struct kind kind_calls = {"calls", "call", "who called what, and how often", NULL,
                                 "/v1/calls", "request_id", NULL, calls_columns};
@@ -219,4 +232,4 @@ const struct kind kind_call_counter = {"", NULL, NULL, NULL, "/v1/calls/counters
 const struct kind *const spec_kinds[] = {
     &kind_instance, &kind_lb,      &kind_pool,  &kind_address, &kind_route, &kind_zone,  &kind_region,
     &kind_type,     &kind_project, &kind_token, &kind_latency, &kind_event, &kind_clock,
-    &kind_calls,    &kind_fault,   &kind_cluster, NULL};
+    &kind_calls,    &kind_fault,   &kind_cluster, &kind_snapshot, NULL};

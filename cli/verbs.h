@@ -37,6 +37,9 @@ int verb_calls_list(struct cli *cli, struct failure *f); // calls.c
 int verb_calls_top(struct cli *cli, struct failure *f);
 int verb_calls_assert(struct cli *cli, struct failure *f);
 int verb_calls_reset(struct cli *cli, struct failure *f);
+int verb_snapshot_save(struct cli *cli, struct failure *f); // snapshot.c
+int verb_snapshot_restore(struct cli *cli, struct failure *f);
+int verb_snapshot_inspect(struct cli *cli, struct failure *f);
 int verb_wait(struct cli *cli, struct failure *f);   // wait.c
 int verb_status(struct cli *cli, struct failure *f); // status.c
 int verb_version(struct cli *cli, struct failure *f);

@@ -16,6 +16,7 @@ struct change *change_new(change_apply *apply, const char *operation)
     buffer_init(&c->document);
     c->apply = apply;
     c->operation = operation;
+    c->if_match_epoch = -1;
     return c;
 }
 

@@ -143,9 +143,15 @@ struct clock_change {
     int64_t fired; // out: timed transitions applied
 };
 
+struct replacement {
+    const char *path; // of a checked snapshot
+    bool restarts_clock;
+};
+
 struct change {
     change_apply *apply;
     struct clock_change *clock; // in the arena; set only by clock_change_new, `apply` is NULL then
+    const struct replacement *replacement; // of the cloud as a whole; `apply` is NULL then
     struct arena arena;
 
     // Who asks.
@@ -156,6 +162,7 @@ struct change {
     const char *idempotency_key; // NULL: none
     uint64_t fingerprint;        // of operation and body, with the key
     int64_t if_match;            // revision the resource must be at; 0: any
+    int64_t if_match_epoch;      // of which cloud_epoch that revision is; -1: of any
 
     // What for.
     const char *id; // resource; name for kinds that go by name

@@ -14,6 +14,7 @@ static void init_locks(struct cloud *cloud)
 
     pthread_mutex_init(&cloud->queue_lock, NULL);
     pthread_mutex_init(&cloud->reader_lock, NULL);
+    pthread_mutex_init(&cloud->origin_lock, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&cloud->queue_wake, &attributes);
@@ -23,6 +24,7 @@ static void init_locks(struct cloud *cloud)
 
 static void init_settings(struct cloud *cloud, const struct cloud_config *config)
 {
+    cloud->config = *config;
     cloud->events_kept = config->events_kept == 0 ? 100000 : config->events_kept;
     cloud->event_bytes_kept =
         config->event_bytes_kept == 0 ? INT64_C(256) << 20 : config->event_bytes_kept;
@@ -40,6 +42,24 @@ static int start_writer(struct cloud *cloud, struct error *err)
     return cloud->started ? 0 : error_set(err, ERROR_INTERNAL, NULL, "no more threads");
 }
 
+static int start(struct cloud *cloud, struct error *err)
+{
+    cloud->tokens = tokens_new();
+    cloud->faults = faults_new(cloud->seed);
+    cloud->outbox = outbox_new(cloud);
+    int rc = cloud->tokens == NULL || cloud->faults == NULL || cloud->outbox == NULL
+                 ? error_set(err, ERROR_INTERNAL, NULL, "out of memory")
+                 : cloud_reload(cloud, err);
+    if (rc < 0) {
+        return rc;
+    }
+    cloud->news = news_new(cloud->ledger.revision, cloud->epoch);
+    if (cloud->news == NULL) {
+        return error_set(err, ERROR_INTERNAL, NULL, "out of memory");
+    }
+    return start_writer(cloud, err);
+}
+
 int cloud_open(const struct cloud_config *config, struct cloud **out, struct error *err)
 {
     struct cloud *cloud = calloc(1, sizeof(*cloud));
@@ -51,26 +71,8 @@ int cloud_open(const struct cloud_config *config, struct cloud **out, struct err
     init_settings(cloud, config);
     int rc = pools_parse(cloud, &config->pools, err);
     rc = rc < 0 ? rc : store_open(&config->store, &cloud->store, err);
-    rc = rc < 0 ? rc : ledger_load(cloud, config, err);
-    if (rc == 0) {
-        cloud->faults = faults_new(cloud->seed);
-        rc = cloud->faults == NULL ? error_set(err, ERROR_INTERNAL, NULL, "out of memory")
-                                   : faults_load(cloud, err);
-    }
-    if (rc == 0) {
-        news_batch_truncate(&cloud->pending, 0); // of a new database: nobody has watched
-        cloud->news = news_new(cloud->ledger.revision);
-        cloud->tokens = tokens_new();
-        cloud->outbox = outbox_new(cloud);
-        rc = cloud->news == NULL || cloud->tokens == NULL || cloud->outbox == NULL
-                 ? error_set(err, ERROR_INTERNAL, NULL, "out of memory")
-                 : tokens_reload(cloud, err);
-    }
-    if (rc == 0) {
-        atomic_store(&cloud->next_deadline_ns, cloud->ledger.next_due_ns);
-        atomic_store(&cloud->trimmed, cloud->ledger.trimmed);
-        rc = start_writer(cloud, err);
-    }
+    rc = rc < 0 ? rc : ledger_open(cloud, config, err);
+    rc = rc < 0 ? rc : start(cloud, err);
     if (rc < 0) {
         cloud_close(cloud);
         return rc;
@@ -124,6 +126,8 @@ void cloud_close(struct cloud *cloud)
     pthread_cond_destroy(&cloud->queue_wake);
     pthread_mutex_destroy(&cloud->queue_lock);
     pthread_mutex_destroy(&cloud->reader_lock);
+    pthread_mutex_destroy(&cloud->origin_lock);
+    free(cloud->origin); // the file goes with the store
     free(cloud);
 }
 
@@ -275,6 +279,11 @@ int cloud_list_past(struct cloud *cloud, const struct list_query *query,
     rc = reader_past_list(reader, query, view, out, out_count, out_next_seq, out_revision, err);
     reader_give(cloud, reader);
     return rc;
+}
+
+int64_t cloud_epoch(struct cloud *cloud)
+{
+    return news_epoch(cloud->news);
 }
 
 int64_t cloud_revision(struct cloud *cloud)

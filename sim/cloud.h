@@ -14,6 +14,7 @@ struct pool_config {
     const char *load_balancer_v4, *load_balancer_v6;
 };
 
+// Strings are borrowed for as long as the cloud is open.
 struct cloud_config {
     struct store_options store;
     struct clock_state clock; // of a new database; a stored clock goes on unless has_clock
@@ -26,6 +27,9 @@ struct cloud_config {
     int64_t events_kept;              // number of events; 0: 100,000
     int64_t event_bytes_kept;         // and at most about so many bytes of them; 0: 256 MiB
     bool stepped; // no writer thread: cloud_step and cloud_apply do its work on the caller's
+    // Puts into a new cloud what it begins with beside the catalogue, for resets; NULL: nothing.
+    int (*fill)(void *context, struct cloud *cloud, struct error *err);
+    void *fill_context;
 };
 
 enum scope { SCOPE_CLOUD, SCOPE_SIM }; // sim includes cloud
@@ -63,6 +67,10 @@ int cloud_list_past(struct cloud *cloud, const struct list_query *query,
                     const struct past_view *view, struct buffer *out, size_t *out_count,
                     int64_t *out_next_seq, int64_t *out_revision, struct error *err);
 int64_t cloud_revision(struct cloud *cloud); // newest committed
+// How often the cloud was replaced as a whole (restore, reset): revisions begin again then, so
+// whoever keeps one and must not take it for another's keeps this with it. -1 while it is being
+// replaced: nothing belongs to that.
+int64_t cloud_epoch(struct cloud *cloud);
 // Oldest revision from which events can still be read with since = oldest - 1.
 int64_t cloud_oldest_revision(struct cloud *cloud);
 
@@ -116,6 +124,24 @@ void cloud_on_clock(struct cloud *cloud, void (*changed)(void *context), void *c
 // A change that sets `c->clock`: the writer runs it between transactions. Its document is the
 // Clock.
 struct change *clock_change_new(const struct clock_change *what, const char *operation);
+
+// --- the cloud as a whole: each takes its time, so not on a thread that others wait for ---
+// A path for a file that is needed for a while, malloc'd; see store_scratch_path.
+char *cloud_scratch_path(struct cloud *cloud);
+// Writes everything as it is at one moment into a new file; the writer goes on meanwhile. *out_path
+// is malloc'd; the caller unlinks it, else closing the cloud does.
+int cloud_snapshot(struct cloud *cloud, char **out_path, struct error *err);
+// Replaces everything by the content of a snapshot, between two changes: ERROR_INVALID and nothing
+// changed when the file is not one that we can take (`name`: what errors call it). The file is
+// changed on the way. Afterwards it is as if the server had been started on that file; streams have
+// ended. The document, if wanted, is openapi.json's CloudState.
+int cloud_restore(struct cloud *cloud, const char *path, const char *name, struct buffer *out,
+                  struct error *err);
+// Back to what a new cloud began with, the clock to its start.
+int cloud_reset(struct cloud *cloud, struct buffer *out, struct error *err);
+// The cloud as it is now is what resets go back to: for one that was just made and filled. Without
+// it the first reset makes it anew, which takes longer.
+int cloud_keep_origin(struct cloud *cloud, struct error *err);
 
 // --- figures for /metrics ---
 struct cloud_stats {

@@ -53,10 +53,14 @@ struct clock_listener {
 #define CLOCK_LISTENERS_MAX 4
 
 struct cloud {
+    struct cloud_config config; // as it was opened
     struct store *store;
     struct clock *clock;
+    struct clock_state first_clock; // of a reset, as is
+    uint64_t first_seed;
     uint64_t seed;
-    int64_t default_project; // set once, when opening
+    int64_t epoch;           // the writer's: how often the cloud was replaced as a whole
+    int64_t default_project; // of the first revision, always
     int64_t events_kept;
     int64_t event_bytes_kept;
     bool duplicate_names[KIND_COUNT];
@@ -86,6 +90,10 @@ struct cloud {
 
     struct outbox *outbox;
     int64_t backend_deadline_ns;
+
+    pthread_mutex_t origin_lock;
+    char *origin; // file of what a reset goes back to; NULL: not made yet
+
     struct news *news;
     struct tokens *tokens;
     struct faults *faults;
@@ -94,13 +102,23 @@ struct cloud {
     atomic_bool writable;
 };
 
+// The one place where whatever is kept in memory beside the database is read from it
+// (sim/reload.c): when the cloud is opened and when it was replaced as a whole. On the writer
+// thread, or before it runs; readers go on meanwhile, so what they share is replaced under its own
+// lock. Every module with such memory has a line there, and forgets what it had first.
+int cloud_reload(struct cloud *cloud, struct error *err);
+
 // Persisted with each batch that changed it (sim/ledger.c).
-int ledger_load(struct cloud *cloud, const struct cloud_config *config, struct error *err);
+int ledger_open(struct cloud *cloud, const struct cloud_config *config, struct error *err);
+int ledger_load(struct cloud *cloud, struct error *err);
 int ledger_save(struct cloud *cloud, struct error *err);
+void ledger_publish(struct cloud *cloud); // to readers
+int clock_load(struct cloud *cloud, struct clock_state *inout, struct error *err);
 int clock_save(struct cloud *cloud, struct error *err);
 
-void cloud_clock_changed(struct cloud *cloud); // tells the listeners
-void *writer_main(void *cloud);                // sim/writer.c
+void cloud_clock_changed(struct cloud *cloud);           // tells the listeners
+void *writer_main(void *cloud);                          // sim/writer.c
+void run_replace(struct cloud *cloud, struct change *c); // sim/replace.c
 
 // Appends an event to the open transaction and to the pending news, with the next revision.
 int txn_event(struct txn *t, enum kind kind, const char *id, int64_t project,

@@ -444,6 +444,7 @@ int faults_load(struct cloud *cloud, struct error *err)
 {
     struct faults *f = cloud->faults;
 
+    f->seed = cloud->seed; // that of a snapshot, perhaps
     faults_truncate(f, 0);
     replace(f, NULL);
     int rc = store_each(cloud->store, KIND_FAULT, 0, load_one, cloud, err);

@@ -1,5 +1,5 @@
-// What the writer remembers beside the rows, and the clock: loaded at the start, saved with the
-// batch that changed it.
+// What the writer remembers beside the rows, and the clock: loaded at the start and when the cloud
+// is replaced, saved with the batch that changed it.
 #include "sim/cloud_internal.h"
 
 #include <inttypes.h>
@@ -96,40 +96,63 @@ int clock_save(struct cloud *cloud, struct error *err)
     return rc < 0 ? rc : store_meta_set_int(s, "clock.wall_ns", state.wall_ns, err);
 }
 
-static int load_clock(struct cloud *cloud, const struct cloud_config *config, bool is_new,
+int clock_load(struct cloud *cloud, struct clock_state *inout, struct error *err)
+{
+    int64_t mode = (int64_t)inout->mode, frozen = inout->frozen;
+    struct store *s = cloud->store;
+
+    int rc = store_meta_get_int(s, "clock.mode", &mode, err);
+    rc = rc < 0 ? rc : store_meta_get_double(s, "clock.scale", &inout->scale, err);
+    rc = rc < 0 ? rc : store_meta_get_int(s, "clock.frozen", &frozen, err);
+    rc = rc < 0 ? rc : store_meta_get_int(s, "clock.cloud_ns", &inout->cloud_ns, err);
+    rc = rc < 0 ? rc : store_meta_get_int(s, "clock.wall_ns", &inout->wall_ns, err);
+    if (rc == 0 && (mode < CLOCK_REAL || mode > CLOCK_MANUAL)) {
+        rc = error_set(err, ERROR_INTERNAL, NULL, "the stored clock is damaged");
+    }
+    inout->mode = (enum clock_mode)mode;
+    inout->frozen = frozen != 0;
+    return rc;
+}
+
+// What the clock is set to by a reset: as the flags say, else of the kind that the database has.
+static void note_first_clock(struct cloud *cloud, const struct cloud_config *config, bool is_new,
+                             const struct clock_state *stored)
+{
+    cloud->first_clock = config->clock;
+    if (!is_new && !config->has_clock) {
+        cloud->first_clock = *stored;
+        cloud->first_clock.frozen = false;
+        cloud->first_clock.cloud_ns = CLOCK_MANUAL_START; // of one that is not by hand: now
+    }
+}
+
+static int open_clock(struct cloud *cloud, const struct cloud_config *config, bool is_new,
                       struct error *err)
 {
     static const char *const modes[] = {"real", "scaled", "manual"};
     struct clock_state state = config->clock;
-    int64_t mode = (int64_t)state.mode, frozen = state.frozen;
-    struct store *s = cloud->store;
 
-    int rc = store_meta_get_int(s, "clock.mode", &mode, err);
-    rc = rc < 0 ? rc : store_meta_get_double(s, "clock.scale", &state.scale, err);
-    rc = rc < 0 ? rc : store_meta_get_int(s, "clock.frozen", &frozen, err);
-    rc = rc < 0 ? rc : store_meta_get_int(s, "clock.cloud_ns", &state.cloud_ns, err);
-    rc = rc < 0 ? rc : store_meta_get_int(s, "clock.wall_ns", &state.wall_ns, err);
+    int rc = clock_load(cloud, &state, err);
     if (rc < 0) {
         return rc;
     }
-    if (!is_new && config->has_clock && mode != (int64_t)config->clock.mode) {
+    if (!is_new && config->has_clock && state.mode != config->clock.mode) {
         return error_set(err, ERROR_INVALID, "clock", "this database has a %s clock, not %s",
-                         modes[mode], modes[config->clock.mode]);
+                         modes[state.mode], modes[config->clock.mode]);
     }
-    state.mode = (enum clock_mode)mode;
-    state.frozen = frozen != 0;
+    note_first_clock(cloud, config, is_new, &state);
     cloud->clock = clock_new(&state);
     return cloud->clock == NULL ? error_set(err, ERROR_INTERNAL, NULL, "out of memory") : 0;
 }
 
 // The seed is stored as the number it is, reinterpreted as signed.
-static int load_seed(struct cloud *cloud, const struct cloud_config *config, bool is_new,
+static int open_seed(struct cloud *cloud, const struct cloud_config *config, bool is_new,
                      struct error *err)
 {
     int64_t seed = (int64_t)config->seed;
 
     int rc = store_meta_get_int(cloud->store, "seed", &seed, err);
-    cloud->seed = (uint64_t)seed;
+    cloud->seed = cloud->first_seed = (uint64_t)seed;
     if (rc == 0 && !is_new && config->has_seed && cloud->seed != config->seed) {
         return error_set(err, ERROR_INVALID, "seed",
                          "this database has the seed %" PRIu64 ", not %" PRIu64, cloud->seed,
@@ -162,21 +185,38 @@ static int create(struct cloud *cloud, struct error *err)
     return store_commit(cloud->store, err);
 }
 
-int ledger_load(struct cloud *cloud, const struct cloud_config *config, struct error *err)
+int ledger_open(struct cloud *cloud, const struct cloud_config *config, struct error *err)
 {
+    int rc = load_revision(cloud, err);
+    bool is_new = cloud->ledger.revision == 0;
+
+    rc = rc < 0 ? rc : open_clock(cloud, config, is_new, err);
+    rc = rc < 0 ? rc : open_seed(cloud, config, is_new, err);
+    return rc == 0 && is_new ? create(cloud, err) : rc;
+}
+
+int ledger_load(struct cloud *cloud, struct error *err)
+{
+    struct store *s = cloud->store;
+    int64_t seed = (int64_t)cloud->seed;
+
+    memset(&cloud->ledger, 0, sizeof(cloud->ledger));
     for (int i = 0; i < TRANSITION_COUNT; i++) {
         cloud->ledger.latencies[i] = transition_default((enum transition)i);
     }
     int rc = load_revision(cloud, err);
-    bool is_new = cloud->ledger.revision == 0;
     rc = rc < 0 ? rc : load_numbers(cloud, err);
-    rc = rc < 0 ? rc : load_clock(cloud, config, is_new, err);
-    rc = rc < 0 ? rc : load_seed(cloud, config, is_new, err);
-    rc = rc < 0 ? rc : store_each(cloud->store, KIND_LATENCY, 0, load_latency, cloud, err);
-    rc = rc < 0 ? rc : store_next_transition(cloud->store, &cloud->ledger.next_due_ns, err);
-    if (rc == 0 && is_new) {
-        rc = create(cloud, err);
-    }
+    rc = rc < 0 ? rc : store_meta_get_int(s, "seed", &seed, err);
+    rc = rc < 0 ? rc : store_meta_get_int(s, STORE_EPOCH_KEY, &cloud->epoch, err);
+    rc = rc < 0 ? rc : store_each(s, KIND_LATENCY, 0, load_latency, cloud, err);
+    rc = rc < 0 ? rc : store_next_transition(s, &cloud->ledger.next_due_ns, err);
+    cloud->seed = (uint64_t)seed;
     cloud->saved = cloud->ledger;
     return rc;
+}
+
+void ledger_publish(struct cloud *cloud)
+{
+    atomic_store(&cloud->next_deadline_ns, cloud->ledger.next_due_ns);
+    atomic_store(&cloud->trimmed, cloud->ledger.trimmed);
 }

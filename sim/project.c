@@ -172,7 +172,7 @@ static int note_project(void *context, const struct row *row, struct error *err)
     link->next = p->first;
     p->first = link;
     tokens_add_project(p->cloud->tokens, row->name, row->seq);
-    if (strcmp(row->name, "default") == 0) {
+    if (strcmp(row->name, "default") == 0 && p->cloud->default_project != row->seq) {
         p->cloud->default_project = row->seq;
     }
     return 0;

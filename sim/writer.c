@@ -14,6 +14,7 @@
 #define ADVANCE_BATCH 4096 // in one transaction of a clock advance
 #define TRIM_BATCH 64      // events trimmed per batch, beyond those it added
 #define IDEMPOTENCY_KEPT (24 * 3600 * NS_PER_S)
+#define NO_REVISION (-1)           // an If-Match that no resource fits
 #define RETRY_AFTER (1 * NS_PER_S) // monotonic, after a batch that could not be committed
 
 static void begin_txn(struct cloud *cloud, struct txn *t)
@@ -108,6 +109,9 @@ static int apply(struct txn *t, struct change *c, struct error *err)
 {
     int rc = c->idempotency_key == NULL ? 0 : answer_again(t, c, err);
 
+    if (c->if_match > 0 && c->if_match_epoch >= 0 && c->if_match_epoch != t->cloud->epoch) {
+        c->if_match = NO_REVISION; // the same number, of a cloud that is no more
+    }
     if (rc != 0) {
         return rc < 0 ? rc : 0;
     }
@@ -288,8 +292,7 @@ static int finish(struct cloud *cloud, const struct mark *mark, int rc, struct e
     faults_publish(cloud->faults);
     outbox_committed(cloud);
     cloud->saved = cloud->ledger;
-    atomic_store(&cloud->next_deadline_ns, cloud->ledger.next_due_ns);
-    atomic_store(&cloud->trimmed, cloud->ledger.trimmed);
+    ledger_publish(cloud);
     atomic_fetch_add(&cloud->batches, 1);
     news_publish(cloud->news, &cloud->pending);
     return 0;
@@ -453,11 +456,26 @@ static void run_clock(struct cloud *cloud, struct change *c)
 
 // --- the thread ---
 
+static bool stands_alone(const struct change *c)
+{
+    return c->clock != NULL || c->replacement != NULL;
+}
+
+static void run_alone(struct cloud *cloud, struct change *c)
+{
+    if (c->replacement != NULL) {
+        run_replace(cloud, c);
+        answer(cloud, c);
+    } else {
+        run_clock(cloud, c);
+    }
+}
+
 static void split(struct change **first, struct change **out_run)
 {
     struct change **at = first;
 
-    while (*at != NULL && (*at)->clock == NULL) {
+    while (*at != NULL && !stands_alone(*at)) {
         at = &(*at)->next;
     }
     struct change *rest = *at;
@@ -466,7 +484,7 @@ static void split(struct change **first, struct change **out_run)
     *first = rest;
 }
 
-// Runs of ordinary changes make a batch each; a clock change stands alone, in its place.
+// Runs of ordinary changes make a batch each; one that stands alone does so in its place.
 static int run_all(struct cloud *cloud, struct change *first)
 {
     int rc = 0;
@@ -478,9 +496,9 @@ static int run_all(struct cloud *cloud, struct change *first)
             rc = run_batch(cloud, run);
         }
         if (first != NULL) {
-            struct change *clock_change = first;
+            struct change *alone = first;
             first = first->next;
-            run_clock(cloud, clock_change);
+            run_alone(cloud, alone);
         }
     }
     return rc;

@@ -76,6 +76,20 @@ class Client:
     def advance(self, by):
         return self.post("/sim/v1/clock/advance", {"by": by}, expect=200)
 
+    def save(self, path):
+        """A snapshot, written to the file."""
+        response = self.http.get("/sim/v1/snapshot")
+        assert response.status_code == 200, response.text
+        path.write_bytes(response.content)
+        return path
+
+    def restore(self, path):
+        return self.call("PUT", "/sim/v1/snapshot", expect=200, content=path.read_bytes(),
+                         headers={"Content-Type": "application/vnd.sqlite3"})
+
+    def reset(self):
+        return self.post("/sim/v1/reset", expect=200)
+
     def instance(self, **body):
         return self.post("/v1/instances", body, expect=201)
 
@@ -147,7 +161,8 @@ class EventStream:
                 continue
             event = json.loads(frame["data"])
             check_event(event)
-            assert frame["id"] == str(event["revision"])
+            revision, _, self.epoch = frame["id"].partition("-")  # the epoch of a cloud that was replaced
+            assert revision == str(event["revision"])
             assert frame["event"] == f"{event['kind']}.{event['type']}"
             return event
         return None

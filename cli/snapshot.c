@@ -1,0 +1,80 @@
+// The cloud as a whole: saved into a file, restored from one, and what such a file holds.
+#include "cli/inspect.h"
+#include "cli/verbs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SNAPSHOT_PATH "/sim/v1/snapshot"
+#define SNAPSHOT_TYPE "application/vnd.sqlite3"
+
+// Made under another name first, so that a download that fails leaves what was there.
+static int save_to(struct cli *cli, const char *path, const char *partial, struct failure *f)
+{
+    int fd = open(partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
+    int rc;
+
+    if (file == NULL)
+        return fail(f, EXIT_REFUSED, "%s: %s", partial, strerror(errno));
+    rc = http_download(cli->http, SNAPSHOT_PATH, file, f);
+    if (fclose(file) != 0 && rc == EXIT_OK)
+        rc = fail(f, EXIT_REFUSED, "%s: %s", partial, strerror(errno));
+    if (rc == EXIT_OK && rename(partial, path) < 0)
+        rc = fail(f, EXIT_REFUSED, "%s: %s", path, strerror(errno));
+    if (rc != EXIT_OK)
+        unlink(partial);
+    return rc;
+}
+
+int verb_snapshot_save(struct cli *cli, struct failure *f)
+{
+    const char *path = cli->command->operands[0];
+    char *partial;
+    int rc;
+
+    if (asprintf(&partial, "%s.part", path) < 0)
+        return fail(f, EXIT_REFUSED, "out of memory");
+    rc = save_to(cli, path, partial, f);
+    free(partial);
+    if (rc == EXIT_OK && cli->output->format != OUTPUT_JSON)
+        fprintf(cli->output->file, "%s saved\n", path);
+    return rc;
+}
+
+int verb_snapshot_restore(struct cli *cli, struct failure *f)
+{
+    const char *path = cli->command->operands[0];
+    FILE *file = fopen(path, "re");
+    struct stat status;
+    json_t *reply = NULL;
+    int rc;
+
+    if (file == NULL || fstat(fileno(file), &status) < 0)
+        rc = fail(f, EXIT_REFUSED, "%s: %s", path, strerror(errno));
+    else
+        rc = http_upload(cli->http, "PUT", SNAPSHOT_PATH, SNAPSHOT_TYPE, file, status.st_size,
+                         &reply, f);
+    if (rc == EXIT_OK)
+        output_item(cli->output, &kind_replaced, reply);
+    if (file != NULL)
+        fclose(file);
+    json_decref(reply);
+    return rc;
+}
+
+int verb_snapshot_inspect(struct cli *cli, struct failure *f)
+{
+    struct error err = {0};
+    json_t *document = inspect_snapshot(cli->command->operands[0], &err);
+
+    if (document == NULL)
+        return fail(f, EXIT_REFUSED, "%s", err.message);
+    output_item(cli->output, &kind_snapshot, document);
+    json_decref(document);
+    return EXIT_OK;
+}
