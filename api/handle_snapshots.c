@@ -1,6 +1,7 @@
 // The cloud as a whole: downloaded, replaced by an upload, taken back to its beginning. Each runs
 // on a thread of its own (request.work).
 #include "api/bodies.h"
+#include "api/calls.h"
 #include "api/handlers.h"
 #include "api/json_in.h"
 #include "api/request.h"
@@ -89,7 +90,11 @@ int handle_snapshot_restore(struct request *r, struct error *err)
 
 static int reset(struct request *r, struct error *err)
 {
-    return cloud_reset(r->api->cloud, &r->reply.body, err);
+    int result = cloud_reset(r->api->cloud, &r->reply.body, err);
+
+    if (result == 0)
+        calls_reset(r->api->calls);
+    return result;
 }
 
 int handle_reset(struct request *r, struct error *err)

@@ -129,6 +129,16 @@ def test_idempotency_keys_are_forgotten(api):
     assert again["id"] != first["id"] and len(api.all_items("/v1/instances")) == 2
 
 
+def test_faults_and_the_call_log_are_gone(api):
+    rule = {"match": {"operations": ["instances.list"]}, "effect": {"error": {"status": 503}}}
+    api.post("/sim/v1/faults", rule, expect=201)
+    assert api.request("GET", "/v1/instances").status_code == 503
+    api.reset()
+    assert api.get("/v1/instances")["items"] == [] and api.get("/sim/v1/faults")["items"] == []
+    operations = {c["operation"] for c in api.get("/sim/v1/calls/counters")["items"]}
+    assert operations == {"cloud.reset", "instances.list", "faults.list"}
+
+
 def test_resets_from_many_sides_at_once_leave_one_cloud(server, api, connect):
     before = everything(api)
     clients = [connect(server) for _ in range(4)]

@@ -103,6 +103,16 @@ def test_tokens_of_projects_are_restored_and_the_server_s_own_stays(api, connect
     connect(server, token=later).refuse("GET", "/v1/project", status=401, code="unauthorized")
 
 
+def test_fault_rules_are_restored_and_work(api, tmp_path):
+    rule = {"match": {"operations": ["instances.list"]}, "effect": {"error": {"status": 503}}}
+    made = api.post("/sim/v1/faults", rule, expect=201)
+    file = api.save(tmp_path / "snapshot.db")
+    api.delete(f"/sim/v1/faults/{made['id']}")
+    api.get("/v1/instances")
+    api.restore(file)
+    assert api.request("GET", "/v1/instances").status_code == 503
+
+
 # -- while writing goes on ------------------------------------------------------------------------
 
 class Writers:
