@@ -16,6 +16,7 @@ extern const struct schema body_route_create, body_route_update;
 extern const struct schema body_zone_put, body_instance_type_put, body_latency_put;
 extern const struct schema body_project_create, body_token_create;
 extern const struct schema body_fault_create;
+extern const struct schema body_quotas_put, body_quotas_update;
 // into a struct clock_change
 extern const struct schema body_clock_update, body_clock_advance;
 

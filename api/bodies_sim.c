@@ -1,12 +1,16 @@
 // Bodies of /sim/v1: catalogue, latencies, projects, tokens, clock.
 #include "api/bodies.h"
 #include "api/bodies_shape.h"
+#include "base/bucket.h"
 #include "base/timefmt.h"
 #include "sim/cloud.h"
 #include "sim/names.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#define QUOTA_MAX 1000000000
+#define CAPACITY_TYPES_MAX 1000
 #define REQUEST(member) (offsetof(struct change, request.member) - offsetof(struct change, request))
 
 static const char *const scope_choices[] = {
@@ -15,14 +19,138 @@ static const char *const zone_state_choices[] = {[ZONE_AVAILABLE] = "available",
                                                  [ZONE_UNAVAILABLE] = "unavailable",
                                                  [ZONE_UNAVAILABLE + 1] = NULL};
 
+static int by_type(const void *a, const void *b)
+{
+    return strcmp(((const struct type_capacity *)a)->type, ((const struct type_capacity *)b)->type);
+}
+
+static int parse_count(struct json_in *in, const char *field, const json_t *value, int64_t *out)
+{
+    json_int_t number = json_integer_value(value);
+
+    if (!json_is_integer(value) || number < 0 || number > QUOTA_MAX)
+        return json_in_fail(in, field, "must be an integer from 0 to %d", QUOTA_MAX);
+    *out = number;
+    return 0;
+}
+
+// {"small": 10, "large": 0}
+static int parse_capacity(struct json_in *in, const struct field *f, const json_t *value,
+                          char *object)
+{
+    struct zone_spec *zone = (struct zone_spec *)(void *)(object + f->offset);
+    const char *type;
+    json_t *limit;
+
+    if (!json_is_object(value) || json_object_size(value) > CAPACITY_TYPES_MAX)
+        return json_in_fail(in, NULL, "must be an object of at most %d instance types",
+                            CAPACITY_TYPES_MAX);
+    zone->capacity =
+        arena_alloc(in->arena, (json_object_size(value) + 1) * sizeof(*zone->capacity));
+    json_object_foreach((json_t *)(uintptr_t)value, type, limit)
+    {
+        struct type_capacity *item = &zone->capacity[zone->capacity_count++];
+        if (!name_valid(type, strlen(type)))
+            return json_in_fail(in, NULL, "has a name that no instance type can have");
+        item->type = arena_strdup(in->arena, type);
+        if (parse_count(in, item->type, limit, &item->limit) < 0)
+            return -ERROR_INVALID;
+    }
+    qsort(zone->capacity, zone->capacity_count, sizeof(*zone->capacity), by_type);
+    return 0;
+}
+
 static const struct field zone_fields[] = {
     {.name = "region", .type = FIELD_NAME, .required = true, .offset = REQUEST(zone.region)},
     {.name = "state",
      .type = FIELD_ENUM,
      .offset = REQUEST(zone.state),
      .choices = zone_state_choices},
+    {.name = "capacity", .type = FIELD_PARSED, .offset = REQUEST(zone), .parse = parse_capacity},
+    {.name = "capacity_total",
+     .type = FIELD_INT64,
+     .offset = REQUEST(zone.capacity_total),
+     .present = REQUEST(zone.has_capacity_total),
+     .maximum = QUOTA_MAX},
     {0}};
 const struct schema body_zone_put = {.name = "ZonePut", .fields = zone_fields};
+
+// --- quotas ---
+
+// null: no limit
+static int parse_limit(struct json_in *in, const struct field *f, const json_t *value, char *object)
+{
+    struct quota_limit limit = {true, -1};
+
+    if (!json_is_null(value) && parse_count(in, NULL, value, &limit.limit) < 0)
+        return -ERROR_INVALID;
+    memcpy(object + f->offset, &limit, sizeof(limit));
+    return 0;
+}
+
+static int check_rate(struct json_in *in, void *object)
+{
+    const struct quota_rate *rate = object;
+
+    if (rate->rate < BUCKET_RATE_MIN)
+        return json_in_fail(in, "rate", "must be %g to %g operations per second", BUCKET_RATE_MIN,
+                            BUCKET_RATE_MAX);
+    return 0;
+}
+
+static const struct field rate_fields[] = {{.name = "rate",
+                                            .type = FIELD_DOUBLE,
+                                            .required = true,
+                                            .offset = offsetof(struct quota_rate, rate),
+                                            .maximum = (int64_t)BUCKET_RATE_MAX},
+                                           {.name = "burst",
+                                            .type = FIELD_INT64,
+                                            .offset = offsetof(struct quota_rate, burst),
+                                            .minimum = 1,
+                                            .maximum = BUCKET_BURST_MAX},
+                                           {0}};
+static const struct schema rate_schema = {
+    .name = "RateLimit", .fields = rate_fields, .check = check_rate};
+
+static int parse_rate(struct json_in *in, const struct field *f, const json_t *value, char *object)
+{
+    struct quota_rate rate = {0};
+
+    if (!json_is_null(value) && json_in_object(in, &rate_schema, value, &rate) < 0)
+        return -ERROR_INVALID;
+    rate.given = true;
+    memcpy(object + f->offset, &rate, sizeof(rate));
+    return 0;
+}
+
+#define LIMIT(text, kind)                                                                    \
+    {                                                                                        \
+        .name = (text), .type = FIELD_PARSED,                                                \
+        .offset = offsetof(struct quota_spec, limits) + (kind) * sizeof(struct quota_limit), \
+        .parse = parse_limit                                                                 \
+    }
+#define RATE(text, class)                                                                   \
+    {                                                                                       \
+        .name = (text), .type = FIELD_PARSED,                                               \
+        .offset = offsetof(struct quota_spec, rates) + (class) * sizeof(struct quota_rate), \
+        .parse = parse_rate                                                                 \
+    }
+
+static const struct field rates_fields[] = {
+    RATE("read", RATE_READ), RATE("list", RATE_LIST), RATE("write", RATE_WRITE), {0}};
+static const struct schema rates_schema = {.name = "RateLimits", .fields = rates_fields};
+
+static const struct field quota_fields[] = {
+    LIMIT("instances", KIND_INSTANCE),
+    LIMIT("load_balancers", KIND_LOAD_BALANCER),
+    LIMIT("target_pools", KIND_TARGET_POOL),
+    LIMIT("addresses", KIND_ADDRESS),
+    LIMIT("routes", KIND_ROUTE),
+    {.name = "rates", .type = FIELD_OBJECT, .schema = &rates_schema},
+    {0}};
+const struct schema body_quotas_put = {.name = "QuotasPut", .fields = quota_fields};
+const struct schema body_quotas_update = {
+    .name = "QuotasUpdate", .fields = quota_fields, .minimum = 1};
 
 static const struct field instance_type_fields[] = {{.name = "cpus",
                                                      .type = FIELD_INT,

@@ -67,6 +67,7 @@ enum {
     ANSWERS_LOCATION = 4,
     OF_PROJECT = 8,  // acts on the caller's project: X-Mockcloud-Project may name another
     TAKES_FILE = 16, // its body is written to a file (request.upload), with a limit of its own
+    UNMETERED = 32,  // takes no token of the project's rate limits
 };
 
 struct request;

@@ -120,10 +120,12 @@ const struct endpoint endpoints[] = {
     READ("/v1/events", "events.list", ACCESS_CLOUD, OF_PROJECT,
          QUERY_SINCE | QUERY_LIMIT | QUERY_KIND, KIND_COUNT, handle_events),
 
-    READ("/v1/calls", "calls.list_own", ACCESS_CLOUD, OF_PROJECT, PAGED | CALLS, KIND_COUNT,
-         handle_calls),
-    READ("/v1/calls/counters", "calls.counters_own", ACCESS_CLOUD, OF_PROJECT, CALLS, KIND_COUNT,
-         handle_call_counters),
+    READ("/v1/quotas", "quotas.get_own", ACCESS_CLOUD, OF_PROJECT | UNMETERED, 0, KIND_COUNT,
+         handle_own_quotas),
+    READ("/v1/calls", "calls.list_own", ACCESS_CLOUD, OF_PROJECT | UNMETERED, PAGED | CALLS,
+         KIND_COUNT, handle_calls),
+    READ("/v1/calls/counters", "calls.counters_own", ACCESS_CLOUD, OF_PROJECT | UNMETERED, CALLS,
+         KIND_COUNT, handle_call_counters),
 
     // the hand of God
     READ("/sim/v1/calls", "calls.list", ACCESS_SIM, 0, PAGED | CALLS | QUERY_PROJECT, KIND_COUNT,
@@ -181,6 +183,14 @@ const struct endpoint endpoints[] = {
         NULL),
     CHANGE(POST, "/sim/v1/projects/{name}/tokens", "projects.create_token", ACCESS_SIM, 201, 0,
            KIND_PROJECT, project_create_token, &body_token_create, handle_create_token),
+    READ("/sim/v1/projects/{name}/quotas", "quotas.get", ACCESS_SIM, 0, 0, KIND_COUNT,
+         handle_quotas),
+    SIM(PUT, "/sim/v1/projects/{name}/quotas", "quotas.put", 200, 0, KIND_QUOTA, quota_put,
+        &body_quotas_put),
+    SIM(PATCH, "/sim/v1/projects/{name}/quotas", "quotas.update", 200, 0, KIND_QUOTA, quota_update,
+        &body_quotas_update),
+    SIM(DELETE, "/sim/v1/projects/{name}/quotas", "quotas.delete", 204, 0, KIND_QUOTA, quota_delete,
+        NULL),
 
     READ("/sim/v1/clusters", "clusters.list", ACCESS_SIM, OF_PROJECT, PAGED, KIND_CLUSTER,
          handle_list),

@@ -14,8 +14,8 @@
 #endif
 
 #define STATUSES 24
-static const int statuses[STATUSES] = {200, 201, 202, 204, 304, 400, 401, 403, 404, 405, 406,
-                                       409, 410, 412, 413, 414, 415, 421, 422, 500, 503, 507};
+static const int statuses[STATUSES] = {200, 201, 202, 204, 304, 400, 401, 403, 404, 405, 406, 409,
+                                       410, 412, 413, 414, 415, 421, 422, 429, 500, 503, 507};
 
 #define BUCKETS 10
 static const struct {

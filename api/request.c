@@ -6,6 +6,7 @@
 #include "api/problem.h"
 #include "api/query.h"
 #include "base/json_writer.h"
+#include "base/timefmt.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,6 +51,36 @@ void request_id(const struct request *r, char out[REQUEST_ID_MAX])
     decimal_put(out + length + 1, r->number);
 }
 
+static int64_t seconds_up(int64_t ns)
+{
+    return (ns + NS_PER_S - 1) / NS_PER_S;
+}
+
+static enum rate_class rate_class_of(const struct endpoint *e)
+{
+    size_t length = strlen(e->operation);
+
+    if (e->method != METHOD_GET)
+        return RATE_WRITE;
+    return length > 5 && strcmp(e->operation + length - 5, ".list") == 0 ? RATE_LIST : RATE_READ;
+}
+
+// The tenants' operations take from the buckets of the project that they act on.
+static int check_rate(struct request *r, struct error *err)
+{
+    const struct endpoint *e = r->endpoint;
+    struct rate_view view;
+    int result;
+
+    if (!(e->flags & OF_PROJECT) || (e->flags & UNMETERED))
+        return 0;
+    result = cloud_rate_take(r->api->cloud, r->project, rate_class_of(e), &view, err);
+    r->reply.rate = (struct rate_limit){view.limit, view.remaining, seconds_up(view.reset_ns)};
+    if (result < 0)
+        r->reply.retry_after_s = view.retry_after_ns > 0 ? seconds_up(view.retry_after_ns) : 1;
+    return result;
+}
+
 int request_begin(struct request *r, const char *method_name, struct error *err)
 {
     struct route_match match;
@@ -70,7 +101,8 @@ int request_begin(struct request *r, const char *method_name, struct error *err)
     }
     r->endpoint = match.endpoint;
     memcpy(r->parameters, match.parameters, sizeof(r->parameters));
-    return auth_check_caller(r, err);
+    result = auth_check_caller(r, err);
+    return result < 0 ? result : check_rate(r, err);
 }
 
 // Bodies are JSON; a merge patch is JSON too.

@@ -4,6 +4,7 @@
 #include "cli/resource.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -199,6 +200,45 @@ static int address_id(struct http *h, const char *text, json_t **out, struct fai
     return rc;
 }
 
+static json_t *number_of(const char *text)
+{
+    int64_t number;
+
+    return parse_number(text, 0, 1000000000, &number) ? json_integer(number) : NULL;
+}
+
+static int limit_value(const char *what, const char *text, json_t **out, struct failure *f)
+{
+    *out = strcmp(text, "none") == 0 ? json_null() : number_of(text);
+    return *out != NULL ? EXIT_OK
+                        : fail(f, EXIT_USAGE, "%s: '%s' is neither a number nor none", what, text);
+}
+
+// RATE[:BURST]
+static int rate_value(const char *what, const char *text, json_t **out, struct failure *f)
+{
+    const char *colon = strchr(text, ':');
+    double rate;
+    char *end;
+
+    if (strcmp(text, "none") == 0) {
+        *out = json_null();
+        return EXIT_OK;
+    }
+    errno = 0;
+    rate = strtod(text, &end);
+    if (errno != 0 || end == text || (*end != '\0' && end != colon) || !isfinite(rate) || rate <= 0)
+        return fail(f, EXIT_USAGE, "%s: '%s' is not RATE[:BURST] (per second)", what, text);
+    *out = json_pack("{sf}", "rate", rate);
+    if (colon == NULL)
+        return EXIT_OK;
+    json_object_set_new(*out, "burst", number_of(colon + 1));
+    if (json_object_size(*out) == 2)
+        return EXIT_OK;
+    json_decref(*out);
+    return fail(f, EXIT_USAGE, "%s: '%s' is not a number of tokens", what, colon + 1);
+}
+
 static int option_value(struct http *h, const struct option *option, json_t **out,
                         struct failure *f)
 {
@@ -213,6 +253,10 @@ static int option_value(struct http *h, const struct option *option, json_t **ou
     case FLAG_INT:
         *out = json_integer(strtoll(option->value, NULL, 10));
         return EXIT_OK;
+    case FLAG_LIMIT:
+        return limit_value(what, option->value, out, f);
+    case FLAG_RATE:
+        return rate_value(what, option->value, out, f);
     case FLAG_LISTENER:
         return body_listener(h, what, option->value, out, f);
     case FLAG_TARGET:
@@ -288,6 +332,28 @@ static int set_tag(json_t *object, const char *field, const struct option *optio
     return EXIT_OK;
 }
 
+// KEY=N into an object; "none" alone leaves it empty.
+static int set_number(json_t *object, const char *field, const struct option *option,
+                      struct failure *f)
+{
+    json_t *numbers = inner_value(object, field, json_object());
+    const char *value = option->value;
+    size_t length = strcspn(value, "=");
+    json_t *number = value[length] == '=' ? number_of(value + length + 1) : NULL;
+    char key[256];
+
+    if (strcmp(value, "none") == 0)
+        return EXIT_OK;
+    if (number == NULL || length == 0 || length >= sizeof key) {
+        json_decref(number);
+        return fail(f, EXIT_USAGE, "--%s: '%s' is not NAME=N", option->flag->name, value);
+    }
+    snprintf(key, sizeof key, "%.*s", (int)length, value);
+    if (json_object_set_new(numbers, key, number) != 0)
+        return fail(f, EXIT_USAGE, "--%s: '%s' is not UTF-8 text", option->flag->name, value);
+    return EXIT_OK;
+}
+
 static int set_option(struct http *h, json_t *body, const struct option *option, struct failure *f)
 {
     const char *last;
@@ -297,6 +363,8 @@ static int set_option(struct http *h, json_t *body, const struct option *option,
 
     if (option->flag->type == FLAG_TAG || option->flag->type == FLAG_TAG_KEY)
         return set_tag(object, last, option, f);
+    if (option->flag->type == FLAG_NUMBERS)
+        return set_number(object, last, option, f);
     if (option->flag->repeat) {
         array = inner_value(object, last, json_array());
         if (strcmp(option->value, "none") == 0)

@@ -220,6 +220,11 @@ const struct flag flags_zone[] = {
     BODY_TEXT("region", "region", "REGION", "the region that it belongs to; required if it is new"),
     BODY_CHOICE("state", "state", "STATE", "available,unavailable",
                 "nothing is created or started in an unavailable zone"),
+    {.name = "capacity", .type = FLAG_NUMBERS, .use = USE_BODY, .repeat = true, .field = "capacity",
+     .value = "TYPE=N",
+     .help = "room for N instances of the type, others are not limited (repeatable; replaces all; "
+             "none: no limits)"},
+    BODY_INT("capacity-total", "capacity_total", 0, 1000000000, "room for N instances in all"),
     END};
 
 const struct flag flags_type[] = {
@@ -238,6 +243,20 @@ const struct flag flags_event[] = {
 const struct flag flags_event_list[] = {
     {.name = "follow", .letter = 'f', .type = FLAG_BOOL, .help = "go on as they happen"},
     SWITCH("count", "print only how many there are"), END};
+
+#define QUOTA(flag_name, body_field)                                                                \
+    {.name = flag_name, .type = FLAG_LIMIT, .use = USE_BODY, .field = body_field, .value = "N|none", \
+     .help = "at most N of them"}
+#define RATE(flag_name, body_field, text)                                                          \
+    {.name = flag_name, .type = FLAG_RATE, .use = USE_BODY, .field = body_field,                   \
+     .value = "RATE[:BURST]|none", .help = text}
+
+const struct flag flags_quota[] = {
+    QUOTA("instances", "instances"), QUOTA("lbs", "load_balancers"), QUOTA("pools", "target_pools"),
+    QUOTA("addresses", "addresses"), QUOTA("routes", "routes"),
+    RATE("read-rate", "rates.read", "reads of one resource per second, in cloud time"),
+    RATE("list-rate", "rates.list", "lists per second"),
+    RATE("write-rate", "rates.write", "changes per second"), END};
 
 const struct flag flags_calls[] = {
     {.name = "caller", .type = FLAG_STRING, .use = USE_QUERY, .field = "caller", .value = "PATTERN",

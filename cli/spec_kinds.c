@@ -86,7 +86,8 @@ static const struct column route_columns[] = {
     END};
 
 static const struct column zone_columns[] = {TEXT("NAME", "name"), TEXT("REGION", "region"),
-                                             TEXT("STATE", "state"), REVISION, END};
+                                             TEXT("STATE", "state"), WIDE("CAPACITY", "capacity"),
+                                             WIDE("TOTAL", "capacity_total"), REVISION, END};
 
 static const struct column region_columns[] = {
     TEXT("NAME", "name"), {"ZONES", "zones", COLUMN_LIST, false, NULL}, END};
@@ -159,6 +160,10 @@ static const struct column advanced_columns[] = {TEXT("NOW", "clock.now"), TEXT(
                                                  TEXT("MODE", "clock.mode"),
                                                  TEXT("NEXT-DEADLINE", "clock.next_deadline"), END};
 
+static const struct column quota_columns[] = {
+    TEXT("QUOTA", "name"), TEXT("USED", "used"),   TEXT("LIMIT", "limit"), TEXT("LEFT", "remaining"),
+    TEXT("PER-SECOND", "rate"), TEXT("RESET", "reset_seconds"), END};
+
 static const struct column calls_columns[] = {
     TEXT("TIME", "wall_time"),       TEXT("OPERATION", "operation"), TEXT("STATUS", "status"),
     TEXT("SECONDS", "latency_seconds"), TEXT("CALLER", "caller.user_agent"),
@@ -229,7 +234,11 @@ const struct kind kind_calls = {"calls", "call", "who called what, and how often
 const struct kind kind_call_counter = {"", NULL, NULL, NULL, "/v1/calls/counters",
                                        "operation", NULL, call_counter_columns};
 
+const struct kind kind_quota = {"quota", "quotas", "how much a project may have, and how often it may ask",
+                                "quota", "/v1/quotas", "name", NULL, quota_columns};
+
 const struct kind *const spec_kinds[] = {
     &kind_instance, &kind_lb,      &kind_pool,  &kind_address, &kind_route, &kind_zone,  &kind_region,
     &kind_type,     &kind_project, &kind_token, &kind_latency, &kind_event, &kind_clock,
-    &kind_calls,    &kind_fault,   &kind_cluster, &kind_snapshot, NULL};
+    &kind_calls,    &kind_fault,   &kind_cluster, &kind_snapshot,
+    &kind_quota,    NULL};

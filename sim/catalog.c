@@ -6,13 +6,48 @@
 
 static void pack_zone(const struct resource *r, struct buffer *out)
 {
-    pack_string(out, ((const struct zone *)r)->region);
+    const struct zone *zone = (const struct zone *)r;
+
+    pack_string(out, zone->region);
+    pack_int(out, zone->capacity_total);
+    pack_int(out, (int64_t)zone->capacity_count);
+    for (size_t i = 0; i < zone->capacity_count; i++) {
+        pack_string(out, zone->capacity[i].type);
+        pack_int(out, zone->capacity[i].limit);
+    }
 }
 
 static void unpack_zone(struct resource *r, struct unpacker *in, struct arena *arena)
 {
-    (void)arena;
-    ((struct zone *)r)->region = unpack_string(in);
+    struct zone *zone = (struct zone *)r;
+
+    zone->region = unpack_string(in);
+    zone->capacity_total = -1;
+    if (in->version < 2) {
+        return;
+    }
+    zone->capacity_total = unpack_int(in);
+    zone->capacity_count = unpack_count(in);
+    zone->capacity = arena_alloc(arena, (zone->capacity_count + 1) * sizeof(*zone->capacity));
+    for (size_t i = 0; i < zone->capacity_count; i++) {
+        zone->capacity[i].type = unpack_string(in);
+        zone->capacity[i].limit = unpack_int(in);
+    }
+}
+
+static void encode_capacity(const struct zone *zone, struct json_writer *w)
+{
+    if (zone->capacity_count > 0) {
+        jw_key(w, "capacity");
+        jw_object_begin(w);
+        for (size_t i = 0; i < zone->capacity_count; i++) {
+            jw_field_int(w, zone->capacity[i].type, zone->capacity[i].limit);
+        }
+        jw_object_end(w);
+    }
+    if (zone->capacity_total >= 0) {
+        jw_field_int(w, "capacity_total", zone->capacity_total);
+    }
 }
 
 static void encode_zone(const struct resource *r, struct json_writer *w)
@@ -21,6 +56,7 @@ static void encode_zone(const struct resource *r, struct json_writer *w)
     jw_field_string(w, "name", r->id);
     jw_field_string(w, "region", ((const struct zone *)r)->region);
     encode_state(r, w);
+    encode_capacity((const struct zone *)r, w);
     jw_field_int(w, "revision", r->revision);
     jw_object_end(w);
 }
@@ -90,7 +126,24 @@ static int find_or_new(struct txn *t, enum kind kind, const char *name, struct r
     return rc < 0 ? rc : 0;
 }
 
-static int put_zone(struct txn *t, const char *name, const char *region, enum zone_state state,
+static int64_t total_of(const struct zone_spec *spec)
+{
+    return spec->has_capacity_total ? spec->capacity_total : -1;
+}
+
+static bool same_capacity(const struct zone *zone, const struct zone_spec *spec)
+{
+    bool same =
+        zone->capacity_count == spec->capacity_count && zone->capacity_total == total_of(spec);
+
+    for (size_t i = 0; same && i < spec->capacity_count; i++) {
+        same = strcmp(zone->capacity[i].type, spec->capacity[i].type) == 0 &&
+               zone->capacity[i].limit == spec->capacity[i].limit;
+    }
+    return same;
+}
+
+static int put_zone(struct txn *t, const char *name, const struct zone_spec *spec,
                     struct resource **out, struct error *err)
 {
     int rc = find_or_new(t, KIND_ZONE, name, out, err);
@@ -99,13 +152,17 @@ static int put_zone(struct txn *t, const char *name, const char *region, enum zo
         return rc;
     }
     struct zone *zone = (struct zone *)*out;
-    if (zone->r.seq != 0 && zone->r.state == (int)state && strcmp(zone->region, region) == 0 &&
-        zone->r.reason_code == NULL) {
+    if (zone->r.seq != 0 && zone->r.state == (int)spec->state &&
+        strcmp(zone->region, spec->region) == 0 && zone->r.reason_code == NULL &&
+        same_capacity(zone, spec)) {
         return 0; // a configuration that is applied at every start changes nothing
     }
     zone->r.reason_code = zone->r.reason_message = NULL; // not the outage of a fault rule any more
-    zone->region = region;
-    zone->r.state = (int)state;
+    zone->region = spec->region;
+    zone->r.state = (int)spec->state;
+    zone->capacity = spec->capacity;
+    zone->capacity_count = spec->capacity_count;
+    zone->capacity_total = total_of(spec);
     return txn_put(t, *out, err);
 }
 
@@ -131,7 +188,7 @@ static int put_type(struct txn *t, const char *name, int cpus, int64_t memory_mi
 int zone_put(struct txn *t, struct change *c, struct error *err)
 {
     struct resource *r;
-    int rc = put_zone(t, c->id, c->request.zone.region, c->request.zone.state, &r, err);
+    int rc = put_zone(t, c->id, &c->request.zone, &r, err);
 
     if (rc == 0) {
         change_answer(t, c, r);
@@ -190,12 +247,13 @@ int catalog_seed(struct txn *t, struct error *err)
         int cpus;
         int64_t memory_mib;
     } types[] = {{"small", 2, 4096}, {"medium", 4, 8192}, {"large", 8, 16384}};
+    const struct zone_spec spec = {.region = "mock-1"};
     struct resource *r = txn_new(t, KIND_PROJECT, false, NULL);
 
     r->name = "default";
     int rc = txn_put(t, r, err);
     for (size_t i = 0; rc == 0 && i < sizeof(zones) / sizeof(zones[0]); i++) {
-        rc = put_zone(t, zones[i], "mock-1", ZONE_AVAILABLE, &r, err);
+        rc = put_zone(t, zones[i], &spec, &r, err);
     }
     for (size_t i = 0; rc == 0 && i < sizeof(types) / sizeof(types[0]); i++) {
         rc = put_type(t, types[i].name, types[i].cpus, types[i].memory_mib, 110, &r, err);

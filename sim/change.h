@@ -129,6 +129,32 @@ struct effect_report {
     const char *reason;                // not done: its code
 };
 
+struct zone_spec {
+    const char *region;
+    enum zone_state state;
+    struct type_capacity *capacity; // sorted by type
+    size_t capacity_count;
+    bool has_capacity_total;
+    int64_t capacity_total;
+};
+
+struct quota_limit {
+    bool given;
+    int64_t limit; // -1: none
+};
+
+struct quota_rate {
+    bool given;
+    double rate;   // 0: no limit
+    int64_t burst; // 0: a second's worth
+};
+
+// What is not given is left as it is (update), or without a limit (put).
+struct quota_spec {
+    struct quota_limit limits[KIND_ROUTE + 1];
+    struct quota_rate rates[RATE_CLASSES];
+};
+
 enum clock_action {
     CLOCK_ADVANCE_BY,
     CLOCK_ADVANCE_TO,
@@ -185,10 +211,8 @@ struct change {
         struct target_ref target; // remove_target
         struct address_spec_reserved address;
         struct route_spec route;
-        struct {
-            const char *region;
-            enum zone_state state;
-        } zone;
+        struct zone_spec zone;
+        struct quota_spec quota;
         struct {
             int cpus;
             int64_t memory_mib;
@@ -238,6 +262,8 @@ change_apply cluster_create, cluster_delete, cluster_observe, effect_observe;
 change_apply zone_put, zone_delete, instance_type_put, instance_type_delete, latency_put,
     latency_delete;
 change_apply project_create, project_delete, project_create_token;
+// quotas and rate limits of a project (sim/quota.c); `id` is the project's name
+change_apply quota_put, quota_update, quota_delete;
 
 // fault rules (sim/fault_ops.c); c->project 0: of all projects
 change_apply fault_create, fault_delete, faults_clear;

@@ -3,6 +3,8 @@
 
 #include "base/log.h"
 #include "base/timefmt.h"
+#include "sim/rates.h"
+#include "sim/usage.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -69,7 +71,11 @@ int cloud_open(const struct cloud_config *config, struct cloud **out, struct err
     }
     init_locks(cloud);
     init_settings(cloud, config);
-    int rc = pools_parse(cloud, &config->pools, err);
+    cloud->usage = usage_new();
+    cloud->rates = rates_new();
+    int rc = cloud->usage == NULL || cloud->rates == NULL
+                 ? error_set(err, ERROR_INTERNAL, NULL, "out of memory")
+                 : pools_parse(cloud, &config->pools, err);
     rc = rc < 0 ? rc : store_open(&config->store, &cloud->store, err);
     rc = rc < 0 ? rc : ledger_open(cloud, config, err);
     rc = rc < 0 ? rc : start(cloud, err);
@@ -118,6 +124,8 @@ void cloud_close(struct cloud *cloud)
     tokens_free(cloud->tokens);
     faults_free(cloud->faults);
     outbox_free(cloud->outbox);
+    usage_free(cloud->usage);
+    rates_free(cloud->rates);
     clock_free(cloud->clock);
     store_close(cloud->store);
     buffer_fini(&cloud->document);

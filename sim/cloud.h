@@ -106,6 +106,25 @@ bool cloud_project_lives(struct cloud *cloud, int64_t project);
 // The project of this name; ERROR_NOT_FOUND otherwise.
 int cloud_project(struct cloud *cloud, const char *name, int64_t *out, struct error *err);
 
+// --- quotas and rate limits ---
+struct rate_view {
+    double rate;            // operations per second
+    int64_t limit;          // tokens of a full bucket; 0: the project has no such limit
+    int64_t remaining;      // after this one
+    int64_t retry_after_ns; // real time until there is one again; cloud time while the clock stands
+    int64_t reset_ns;       // until the bucket is full
+};
+// An operation of this class is about to be done for the project: takes a token. ERROR_THROTTLED
+// when there is none. *out is filled either way. Any thread.
+int cloud_rate_take(struct cloud *cloud, int64_t project, enum rate_class class,
+                    struct rate_view *out, struct error *err);
+// As it stands; false: the project has no such limit.
+bool cloud_rate_look(struct cloud *cloud, int64_t project, enum rate_class class,
+                     struct rate_view *out);
+// Limits and what is used, as openapi.json's Quotas.
+void cloud_quotas_encode(struct cloud *cloud, int64_t project, const char *project_name,
+                         struct buffer *out);
+
 // --- clock: through the writer, answered when all that became due has been applied ---
 struct clock_view {
     int64_t now_ns;

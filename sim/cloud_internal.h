@@ -44,7 +44,11 @@ struct ledger {
     bool outbox_changed;   // effects must be read again after the commit
     bool clusters_changed; // the backend must look at them after the commit
     bool tokens_changed;   // tokens must be read again after the commit
+    bool rates_changed;    // and rate limits
 };
+
+struct usage; // sim/usage.h
+struct rates; // sim/rates.h
 
 struct clock_listener {
     void (*changed)(void *context);
@@ -97,6 +101,8 @@ struct cloud {
     struct news *news;
     struct tokens *tokens;
     struct faults *faults;
+    struct usage *usage;
+    struct rates *rates;
     atomic_llong next_deadline_ns, trimmed; // of the ledger, for readers
     atomic_llong changes, refused, batches, fired;
     atomic_bool writable;
@@ -134,6 +140,14 @@ struct distribution transition_default(enum transition transition);
 void encode_clock(struct cloud *cloud, struct json_writer *w);
 // Reads projects and tokens into memory.
 int tokens_reload(struct cloud *cloud, struct error *err);
+// Reads the rate limits of projects into memory; a bucket whose rule stays keeps its level.
+int rates_reload(struct cloud *cloud, struct error *err);
+// The project of this name; ERROR_NOT_FOUND names it (sim/project.c).
+int project_load(struct txn *t, const char *name, struct resource **out, struct error *err);
+// Writes the project's quotas, anew or changed (sim/quota.c); drops them.
+int quota_write(struct txn *t, const struct resource *project, const struct quota_spec *spec,
+                bool replace, struct quota **out, struct error *err);
+int quota_drop(struct txn *t, const struct resource *project, struct error *err);
 // The built-in catalogue of a new database: default project, zones, types.
 int catalog_seed(struct txn *t, struct error *err);
 

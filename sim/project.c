@@ -36,7 +36,7 @@ const struct kind_ops project_kind = {
     .encode = encode_project,
 };
 
-static int load_by_name(struct txn *t, const char *name, struct resource **out, struct error *err)
+int project_load(struct txn *t, const char *name, struct resource **out, struct error *err)
 {
     struct row row;
     int rc = store_get_by_name(t->store, KIND_PROJECT, 0, name, 0, t->arena, &row, err);
@@ -112,10 +112,11 @@ int project_delete(struct txn *t, struct change *c, struct error *err)
     if (strcmp(c->id, "default") == 0) {
         return error_set(err, ERROR_IN_USE, NULL, "the default project stays");
     }
-    int rc = load_by_name(t, c->id, &r, err);
+    int rc = project_load(t, c->id, &r, err);
     for (size_t i = 0; rc == 0 && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         rc = delete_all(t, kinds[i], r->seq, err);
     }
+    rc = rc < 0 ? rc : quota_drop(t, r, err);
     if (rc == 0) {
         rc = store_tokens_delete(t->store, r->seq, err);
     }
@@ -132,7 +133,7 @@ int project_create_token(struct txn *t, struct change *c, struct error *err)
     struct resource *r;
     struct json_writer w;
 
-    int rc = load_by_name(t, c->id, &r, err);
+    int rc = project_load(t, c->id, &r, err);
     if (rc == 0) {
         rc = store_token_put(t->store, c->request.token.token, r->seq, c->request.token.scope, err);
     }

@@ -225,9 +225,17 @@ struct route {
 
 enum zone_state { ZONE_AVAILABLE, ZONE_UNAVAILABLE };
 
+struct type_capacity {
+    const char *type;
+    int64_t limit;
+};
+
 struct zone { // id and name are the zone's name
     struct resource r;
     const char *region;
+    struct type_capacity *capacity; // how many instances of a type have room; others: any number
+    size_t capacity_count;
+    int64_t capacity_total; // of all types together; -1: any number
 };
 
 struct instance_type { // id and name are the type's name
@@ -244,6 +252,16 @@ struct latency { // id and name are the transition's name, for example instance.
 
 struct project { // id is made, name unique
     struct resource r;
+};
+
+// Classes of operations that have a token bucket each (sim/rates.h).
+enum rate_class { RATE_READ, RATE_LIST, RATE_WRITE, RATE_CLASSES };
+
+struct quota { // of the project that it is in, which has one at most; id is that of the project
+    struct resource r;
+    int64_t limits[KIND_ROUTE + 1]; // by kind; -1: none
+    double rates[RATE_CLASSES];     // operations per second; 0: no limit
+    int64_t bursts[RATE_CLASSES];
 };
 
 // What the funnel needs to know of a kind. One constant per kind, in the file of that kind.

@@ -2,12 +2,15 @@
 #include "sim/cloud_internal.h"
 #include "sim/fault_internal.h"
 #include "sim/outbox.h"
+#include "sim/usage.h"
 
 int cloud_reload(struct cloud *cloud, struct error *err)
 {
     int rc = ledger_load(cloud, err); // first: the others may ask for latencies, seed, revision
 
+    rc = rc < 0 ? rc : usage_load(cloud, err);
     rc = rc < 0 ? rc : tokens_reload(cloud, err);
+    rc = rc < 0 ? rc : rates_reload(cloud, err);
     rc = rc < 0 ? rc : faults_load(cloud, err);
     news_batch_truncate(&cloud->pending, 0); // nobody has watched what a new database begins with
     cloud->trimmed_idempotency_ns = 0;

@@ -1,6 +1,7 @@
 #include "base/log.h"
 #include "sim/cloud_internal.h"
 #include "sim/pack.h"
+#include "sim/usage.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@ const struct kind_ops *kind_ops_of(enum kind kind)
         [KIND_PROJECT] = &project_kind,
         [KIND_FAULT] = &fault_kind,
         [KIND_CLUSTER] = &cluster_kind,
+        [KIND_QUOTA] = &quota_kind,
     };
     return all[kind];
 }
@@ -321,7 +323,8 @@ int txn_put_as(struct txn *t, struct resource *r, enum event_type type, struct e
     int64_t previous = r->revision;
     struct bytes document;
 
-    int rc = encode_document(t, r, &document, err);
+    int rc = usage_note(t, r, false, err);
+    rc = rc < 0 ? rc : encode_document(t, r, &document, err);
     if (rc == 0) {
         rc = put_row(t, r, document, err);
     }
@@ -346,7 +349,8 @@ int txn_delete(struct txn *t, struct resource *r, struct error *err)
     int64_t previous = r->revision;
     struct bytes document;
 
-    int rc = encode_document(t, r, &document, err);
+    int rc = usage_note(t, r, true, err);
+    rc = rc < 0 ? rc : encode_document(t, r, &document, err);
     if (rc == 0) {
         rc = store_delete(t->store, r->kind, r->seq, r->id, err);
     }

@@ -6,6 +6,7 @@
 #include "base/timefmt.h"
 #include "sim/cloud_internal.h"
 #include "sim/fault_internal.h"
+#include "sim/usage.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,7 @@ static void begin_txn(struct cloud *cloud, struct txn *t)
 
 struct mark { // what a failed step puts back
     struct ledger ledger;
-    size_t news;
+    size_t news, usage;
     size_t faults;
 };
 
@@ -39,6 +40,7 @@ static int step_begin(struct cloud *cloud, struct mark *mark, struct error *err)
     mark->ledger = cloud->ledger;
     mark->news = cloud->pending.count;
     mark->faults = faults_mark(cloud->faults);
+    mark->usage = usage_mark(cloud->usage);
     return store_savepoint(cloud->store, err);
 }
 
@@ -51,6 +53,7 @@ static int step_end(struct cloud *cloud, const struct mark *mark, int rc, struct
         store_savepoint_rollback(cloud->store);
         news_batch_truncate(&cloud->pending, mark->news);
         faults_truncate(cloud->faults, mark->faults);
+        usage_undo(cloud->usage, mark->usage);
         cloud->ledger = mark->ledger;
     }
     return rc;
@@ -265,6 +268,18 @@ static int begin(struct cloud *cloud, struct mark *mark, struct error *err)
     return store_begin(cloud->store, err);
 }
 
+// What is kept in memory for those who call, and has changed.
+static void reload(struct cloud *cloud, struct error *err)
+{
+    if (cloud->ledger.tokens_changed && tokens_reload(cloud, err) < 0) {
+        log_line(LOG_ERROR, "tokens could not be read", "error", err->message, NULL);
+    }
+    if (cloud->ledger.rates_changed && rates_reload(cloud, err) < 0) {
+        log_line(LOG_ERROR, "rate limits could not be read", "error", err->message, NULL);
+    }
+    cloud->ledger.tokens_changed = cloud->ledger.rates_changed = false;
+}
+
 // Commits and publishes, or puts everything back.
 static int finish(struct cloud *cloud, const struct mark *mark, int rc, struct error *err)
 {
@@ -280,17 +295,16 @@ static int finish(struct cloud *cloud, const struct mark *mark, int rc, struct e
     if (rc < 0) {
         news_batch_truncate(&cloud->pending, 0);
         faults_truncate(cloud->faults, 0);
+        usage_undo(cloud->usage, 0);
         cloud->ledger = mark->ledger;
         return rc;
     }
-    if (cloud->ledger.tokens_changed) {
-        cloud->ledger.tokens_changed = false;
-        if (tokens_reload(cloud, err) < 0) {
-            log_line(LOG_ERROR, "tokens could not be read", "error", err->message, NULL);
-        }
+    if (cloud->ledger.tokens_changed || cloud->ledger.rates_changed) {
+        reload(cloud, err);
     }
     faults_publish(cloud->faults);
     outbox_committed(cloud);
+    usage_commit(cloud->usage);
     cloud->saved = cloud->ledger;
     ledger_publish(cloud);
     atomic_fetch_add(&cloud->batches, 1);

@@ -45,8 +45,9 @@ def made_for(api, operation):
     if "{id}" in template:
         parameters["id"] = make[collection]()["id"]
     if "{name}" in template:
-        parameters["name"] = {"zones": "mock-1z", "instance_types": "tiny", "projects": "team", "clusters": "kind"}[collection]
-    if operation == "projects.create_token":
+        parameters["name"] = {"zones": "mock-1z", "instance_types": "tiny", "projects": "team", "quotas": "team",
+                              "clusters": "kind"}[collection]
+    if operation == "projects.create_token" or collection == "quotas":
         api.post("/sim/v1/projects", {"name": "team"}, expect=201)
     return {name: value for name, value in parameters.items() if "{" + name + "}" in template}
 
@@ -148,6 +149,11 @@ def walk_the_rest(call):
     call("projects.list")
     call("projects.get", name="team")
     call("projects.create_token", {}, name="team")
+    call("quotas.put", {"instances": 1}, name="team")
+    call("quotas.update", {"routes": 1}, name="team")
+    for operation in ("get", "delete"):
+        call(f"quotas.{operation}", name="team")
+    call("quotas.get_own")
     call("projects.delete", name="team")
     for operation in ("list", "counters", "list_own", "counters_own", "reset"):
         call(f"calls.{operation}")

@@ -31,7 +31,7 @@ CODES = {
 KIND_SCHEMAS = {
     "instance": "Instance", "load_balancer": "LoadBalancer", "target_pool": "TargetPool",
     "address": "Address", "route": "Route", "zone": "Zone", "instance_type": "InstanceType",
-    "project": "Project", "latency": "Latency", "clock": "Clock", "fault": "Fault", "cluster": "Cluster",
+    "project": "Project", "latency": "Latency", "clock": "Clock", "fault": "Fault", "cluster": "Cluster", "quota": "QuotaSettings",
 }
 
 

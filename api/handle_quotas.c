@@ -1,0 +1,25 @@
+// Quotas as a tenant sees them, with what is used.
+#include "api/handlers.h"
+#include "api/request.h"
+
+static int show(struct request *r, int64_t project, const char *name, struct error *err)
+{
+    if (r->query.length > 0)
+        return error_set(err, ERROR_UNKNOWN_FIELD, "query", "this operation has no parameters");
+    cloud_quotas_encode(r->api->cloud, project, name, &r->reply.body);
+    return 0;
+}
+
+int handle_own_quotas(struct request *r, struct error *err)
+{
+    return show(r, r->project, r->project_name, err);
+}
+
+int handle_quotas(struct request *r, struct error *err)
+{
+    const char *name = request_parameter(r, 0, err);
+    int64_t project;
+    int result = name ? cloud_project(r->api->cloud, name, &project, err) : -ERROR_INVALID;
+
+    return result < 0 ? result : show(r, project, name, err);
+}

@@ -1,0 +1,97 @@
+// Quotas and rate limits of projects.
+#include "cli/body.h"
+#include "cli/verbs.h"
+
+#include <stdlib.h>
+
+// The caller frees; NULL: out of memory.
+static char *quotas_path(const char *project)
+{
+    struct buffer path;
+
+    buffer_init(&path);
+    buffer_printf(&path, "%s/", kind_project.path);
+    http_escape(&path, project);
+    buffer_append_string(&path, "/quotas");
+    return buffer_take(&path, NULL);
+}
+
+static int send_quotas(struct cli *cli, const char *method, const char *project, const json_t *body,
+                       json_t **out, struct failure *f)
+{
+    struct http_request request = {.method = method, .body = body};
+    char *path = quotas_path(project);
+    int rc;
+
+    request.path = path;
+    rc = path != NULL ? http_send(cli->http, &request, out, f)
+                      : fail(f, EXIT_REFUSED, "out of memory");
+    free(path);
+    return rc;
+}
+
+// A table shows the buckets below the quotas.
+static void print_quotas(struct cli *cli, json_t *document)
+{
+    json_t *rows = json_deep_copy(json_object_get(document, "quotas")), *bucket;
+    size_t i;
+
+    if (cli->output->format == OUTPUT_JSON) {
+        output_item(cli->output, &kind_quota, document);
+        json_decref(rows);
+        return;
+    }
+    json_array_foreach(json_object_get(document, "rates"), i, bucket)
+    {
+        json_t *row = json_deep_copy(bucket);
+        json_object_set(row, "name", json_object_get(row, "class"));
+        json_object_set(row, "limit", json_object_get(row, "burst"));
+        json_array_append_new(rows, row);
+    }
+    output_items(cli->output, &kind_quota, rows);
+    json_decref(rows);
+}
+
+int verb_quota_list(struct cli *cli, struct failure *f)
+{
+    const struct command *c = cli->command;
+    json_t *document = NULL;
+    int rc = c->operand_count > 0 ? send_quotas(cli, "GET", c->operands[0], NULL, &document, f)
+                                  : http_get(cli->http, kind_quota.path, &document, f);
+
+    if (rc == EXIT_OK)
+        print_quotas(cli, document);
+    json_decref(document);
+    return rc;
+}
+
+int verb_quota_set(struct cli *cli, struct failure *f)
+{
+    const struct command *c = cli->command;
+    json_t *body = NULL, *document = NULL;
+    int rc = args_uses(c, USE_BODY) ? body_build(cli->http, c, &body, f)
+                                    : fail(f, EXIT_USAGE, "nothing to change; see --help");
+
+    if (rc == EXIT_OK)
+        rc = send_quotas(cli, "PATCH", c->operands[0], body, NULL, f);
+    if (rc == EXIT_OK)
+        rc = send_quotas(cli, "GET", c->operands[0], NULL, &document, f);
+    if (rc == EXIT_OK)
+        print_quotas(cli, document);
+    json_decref(body);
+    json_decref(document);
+    return rc;
+}
+
+int verb_quota_remove(struct cli *cli, struct failure *f)
+{
+    const struct command *c = cli->command;
+    int rc = EXIT_OK;
+
+    for (size_t i = 0; rc == EXIT_OK && i < c->operand_count; i++) {
+        rc = send_quotas(cli, "DELETE", c->operands[i], NULL, NULL, f);
+        if (rc == EXIT_OK)
+            output_deleted(cli->output, &kind_quota, c->operands[i]);
+    }
+    return rc;
+}
