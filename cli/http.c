@@ -132,8 +132,11 @@ static int transport_failure(struct http *h, CURLcode code, struct failure *f)
     }
 }
 
-static enum exit_code exit_of(long status)
+// A quota is not a matter of rights.
+static enum exit_code exit_of(long status, const char *code)
 {
+    if (strcmp(code, "quota_exceeded") == 0)
+        return EXIT_REFUSED;
     switch (status) {
     case 401:
     case 403:
@@ -162,8 +165,8 @@ static int problem_failure(struct http *h, long status, const struct buffer *bod
         rc = fail(f, EXIT_REFUSED, "%s answered %ld and no problem document; is it mockcloud?",
                   h->config->server, status);
     } else {
-        rc = fail(f, exit_of(status), "%s: %s%s%s%s%s%s%s", code, detail, field != NULL ? " (" : "",
-                  field != NULL ? field : "", field != NULL ? ")" : "",
+        rc = fail(f, exit_of(status, code), "%s: %s%s%s%s%s%s%s", code, detail,
+                  field != NULL ? " (" : "", field != NULL ? field : "", field != NULL ? ")" : "",
                   status >= 500 && request != NULL ? " [request " : "",
                   status >= 500 && request != NULL ? request : "",
                   status >= 500 && request != NULL ? "]" : "");

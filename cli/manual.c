@@ -18,6 +18,18 @@ static void roff(FILE *out, const char *text)
             fputc(*text, out);
 }
 
+// Separated by commas, after each of which a line may break.
+static void roff_choices(FILE *out, const char *choices)
+{
+    for (; *choices != '\0'; choices++) {
+        char one[2] = {*choices, '\0'};
+
+        roff(out, one);
+        if (*choices == ',')
+            fputs("\\:", out);
+    }
+}
+
 static void roff_flag(FILE *out, const struct flag *flag)
 {
     fputs(".TP\n", out);
@@ -35,7 +47,7 @@ static void roff_flag(FILE *out, const struct flag *flag)
     roff(out, flag->help);
     if (flag->choices != NULL && flag != spec_flag(NULL, "output")) {
         fputs(" (", out);
-        roff(out, flag->choices);
+        roff_choices(out, flag->choices);
         fputs(")", out);
     }
     fputs("\n", out);

@@ -301,7 +301,7 @@ static int note_quota(struct txn *t, const struct resource *r, int delta, struct
     cell->used += delta;
     if (delta > 0 && exceeded(cell) && refuses(t)) {
         return error_set(err, ERROR_QUOTA, NULL,
-                         "quota %s of project %s is exceeded: all %" PRId64 " are in use",
+                         "quota %s of project %s is exceeded: at most %" PRId64,
                          quota_names[r->kind], r->project_name, cell->limit);
     }
     return 0;
@@ -310,9 +310,8 @@ static int note_quota(struct txn *t, const struct resource *r, int delta, struct
 static int no_capacity(const struct cell *cell, const struct instance *i, struct error *err)
 {
     return error_set(err, ERROR_CAPACITY, cell->of_type ? "type" : "zone",
-                     "zone %.80s has no capacity left for type %.80s: all %" PRId64
-                     " places%s are taken",
-                     i->zone, i->type, cell->limit, cell->of_type ? "" : " of the zone");
+                     "zone %.80s has no capacity left for type %.80s: at most %" PRId64 "%s",
+                     i->zone, i->type, cell->limit, cell->of_type ? "" : " of all types");
 }
 
 static int note_place(struct txn *t, const struct instance *i, int delta, struct error *err)
