@@ -58,13 +58,6 @@ static enum error_code find_catalogued(struct model *m, enum kind kind, const ch
     return *out ? ERROR_NONE : ERROR_INVALID;
 }
 
-static enum error_code find_open_zone(struct model *m, const char *name, struct thing **out)
-{
-    enum error_code code = find_catalogued(m, KIND_ZONE, name, out);
-
-    return code == ERROR_NONE && (*out)->state != ZONE_AVAILABLE ? ERROR_ZONE_UNAVAILABLE : code;
-}
-
 static void show(struct thing *x, enum address_type type, const char *text)
 {
     struct shown_address *a = &x->addresses[x->address_count++];
@@ -160,9 +153,14 @@ static const char *numbered(char out[NAME_SIZE], const char *name, int n)
     return out;
 }
 
-// Why `count` instances cannot be created, before one of them is. Names first or addresses first:
-// whichever the first instance that fails meets first.
-static enum error_code check_many(struct model *m, const struct change *c)
+static enum error_code check_open(const struct thing *zone)
+{
+    return zone->state == ZONE_AVAILABLE ? ERROR_NONE : ERROR_ZONE_UNAVAILABLE;
+}
+
+// Why `count` instances cannot be created, before one of them is. Name, zone or addresses: whichever
+// the first instance that fails meets first.
+static enum error_code check_many(struct model *m, const struct change *c, const struct thing *zone)
 {
     const struct instance_spec *spec = &c->request.instance;
     struct thing probe = {.kind = KIND_INSTANCE, .project = c->project};
@@ -173,6 +171,8 @@ static enum error_code check_many(struct model *m, const struct change *c)
     for (int n = 1; n <= spec->count; n++) {
         if (spec->name && model_name_taken(m, &probe, numbered(name, spec->name, n)))
             return ERROR_EXISTS;
+        if (check_open(zone) != ERROR_NONE)
+            return ERROR_ZONE_UNAVAILABLE;
         if (!pools_suffice(m, spec, (uint64_t)n))
             return ERROR_EXHAUSTED;
     }
@@ -188,6 +188,8 @@ static enum error_code create_one(struct model *m, const struct change *c, const
 
     snprintf(x->zone, sizeof(x->zone), "%s", zone->id);
     snprintf(x->type, sizeof(x->type), "%s", type->id);
+    if (code == ERROR_NONE)
+        code = check_open(zone);
     if (code == ERROR_NONE && spec->has_addresses)
         code = take_given(m, x, NULL, spec);
     else if (code == ERROR_NONE && !pools_suffice(m, spec, 1))
@@ -208,7 +210,7 @@ enum error_code model_instance_create(struct model *m, const struct change *c)
     const struct instance_spec *spec = &c->request.instance;
     struct thing *zone, *type;
     char name[NAME_SIZE];
-    enum error_code code = find_open_zone(m, spec->zone, &zone);
+    enum error_code code = find_catalogued(m, KIND_ZONE, spec->zone, &zone);
 
     if (code == ERROR_NONE)
         code = find_catalogued(m, KIND_INSTANCE_TYPE, spec->type, &type);
@@ -216,7 +218,7 @@ enum error_code model_instance_create(struct model *m, const struct change *c)
         return code;
     if (spec->count == 0)
         return create_one(m, c, spec->name, zone, type);
-    code = check_many(m, c);
+    code = check_many(m, c, zone);
     for (int n = 1; code == ERROR_NONE && n <= spec->count; n++)
         code = create_one(m, c, numbered(name, spec->name, n), zone, type);
     return code;
@@ -305,7 +307,9 @@ static enum error_code act(struct model *m, const struct change *c, enum instanc
     if (next == x->state)
         return ERROR_NONE;
     if (wanted == INSTANCE_PENDING)
-        code = find_open_zone(m, x->zone, &zone);
+        code = find_catalogued(m, KIND_ZONE, x->zone, &zone);
+    if (wanted == INSTANCE_PENDING && code == ERROR_NONE)
+        code = check_open(zone);
     if (code == ERROR_NONE)
         move(m, x, next);
     return code;
