@@ -197,6 +197,7 @@ test-simulation: ## random changes, crashes and failing disks against a model: S
 .PHONY: run-simulation
 run-simulation: $(SIMULATION)
 	@scripts/simulate $(SIMULATION) $(SIMULATION_STEPS)
+	@$(SIMULATION) --repeat 20 --steps $(if $(SANITIZE),200,2000)
 
 .PHONY: soak
 soak: $(SIMULATION) ## the simulation for as long as you like: STEPS (10 million), or DURATION seconds; SEED

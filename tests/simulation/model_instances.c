@@ -158,8 +158,8 @@ static enum error_code check_open(const struct thing *zone)
     return zone->state == ZONE_AVAILABLE ? ERROR_NONE : ERROR_ZONE_UNAVAILABLE;
 }
 
-// Why `count` instances cannot be created, before one of them is. Name, zone or addresses: whichever
-// the first instance that fails meets first.
+// Why `count` instances cannot be created, before one of them is. Name, zone or addresses:
+// whichever the first instance that fails meets first.
 static enum error_code check_many(struct model *m, const struct change *c, const struct thing *zone)
 {
     const struct instance_spec *spec = &c->request.instance;

@@ -1,12 +1,7 @@
-// The simulation: random changes, clock jumps, failing disks, crashes and restarts, from a seed,
-// against a model. See docs/ARCHITECTURE.md, "Simulation".
-//
-//     simulation [--seed N] [--steps N] [--db file|memory] [--no-troubles] [--skip A-B,…]
-//                [--digest] [--verbose] [--dir DIRECTORY]
-//
-// --verbose prints every change and every trouble. --digest prints the hash of all events. A run
-// that fails is repeated with fewer and fewer of its steps, and the command that replays the
-// shortest is printed.
+// The steps of a run: changes in batches, clock jumps, troubles of the disk, crashes and restarts;
+// after each the model is asked what must have happened.
+#include "tests/simulation/simulation.h"
+
 #include "base/log.h"
 #include "base/timefmt.h"
 #include "tests/simulation/checks.h"
@@ -14,33 +9,14 @@
 #include "tests/simulation/draw.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define EVENTS_KEPT 5000
 #define BATCH_MAX 6
-#define SKIPS_MAX 256
-#define TRIES_MAX 200 // of shrinking
-
-struct span {
-    int64_t from, to; // both included
-};
-
-struct options {
-    uint64_t seed;
-    int64_t steps;
-    bool in_memory, no_troubles, digest, verbose;
-    const char *directory;
-    struct span skips[SKIPS_MAX];
-    size_t skip_count;
-};
 
 struct run {
     const struct options *o;
@@ -285,7 +261,7 @@ static void step(struct run *r, int64_t n)
         check_tables(&r->model, r->cloud);
 }
 
-static bool is_skipped(const struct options *o, int64_t n)
+bool simulation_skips(const struct options *o, int64_t n)
 {
     for (size_t i = 0; i < o->skip_count; i++) {
         if (n >= o->skips[i].from && n <= o->skips[i].to)
@@ -306,8 +282,6 @@ static void report(const struct run *r)
            " torn\n",
            r->o->seed, r->o->steps, r->batches, m->accepted, m->refused, m->fired, m->revision,
            r->crashes, r->restarts, r->failures, r->survived, disk.calls, disk.lost, disk.torn);
-    if (r->o->digest)
-        printf("digest %016" PRIx64 "\n", m->digest);
 }
 
 static void model_pools(struct model *m)
@@ -320,8 +294,7 @@ static void model_pools(struct model *m)
         cidr_parse(blocks[i], &m->pools[i], NULL);
 }
 
-// *progress: the step that is being run, for who explains a failure.
-static void run(const struct options *o, int64_t *progress)
+void simulation_run(const struct options *o, struct shared *shared)
 {
     struct run r = {.o = o, .power_cuts = o->seed % 2 == 0 && !o->in_memory};
 
@@ -334,211 +307,16 @@ static void run(const struct options *o, int64_t *progress)
     model_pools(&r.model);
     model_learn_catalogue(&r.model, r.cloud);
     for (int64_t n = 1; n <= o->steps; n++) {
-        *progress = n;
-        if (!is_skipped(o, n))
+        shared->step = n;
+        if (!simulation_skips(o, n))
             step(&r, n);
     }
     disk_heal();
     check_all(&r.model, r.cloud, EVENTS_KEPT);
     check_tables(&r.model, r.cloud);
     cloud_close(r.cloud);
-    report(&r);
+    if (o->repeat == 0)
+        report(&r);
+    shared->digest = r.model.digest;
     model_fini(&r.model);
-}
-
-// --- runs in processes of their own, and what is left of one that fails ---
-
-static void remove_files(const char *directory)
-{
-    static const char *const names[] = {"cloud.db", "cloud.db-wal", "cloud.db-shm",
-                                        "cloud.db.lock"};
-    char path[600];
-
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        snprintf(path, sizeof(path), "%s/%s", directory, names[i]);
-        unlink(path);
-    }
-}
-
-// 0, or the step at which it failed.
-static int64_t try_run(const struct options *o, int64_t *progress, bool quiet)
-{
-    int status = 0;
-    pid_t pid;
-
-    *progress = 0;
-    fflush(stdout);
-    pid = fork();
-    if (pid == 0) {
-        if (quiet && (!freopen("/dev/null", "w", stderr) || !freopen("/dev/null", "w", stdout)))
-            _exit(2);
-        run(o, progress);
-        exit(0);
-    }
-    if (pid < 0 || waitpid(pid, &status, 0) != pid) {
-        perror("simulation");
-        exit(2);
-    }
-    remove_files(o->directory);
-    return status == 0 ? 0 : *progress > 0 ? *progress : 1;
-}
-
-// Leaves out spans of steps, long ones first, as long as the rest still fails.
-static void shrink(struct options *o, int64_t *progress)
-{
-    int tries = 0;
-
-    for (int64_t length = o->steps / 2; length > 0; length /= 2) {
-        for (int64_t from = 1; from + length <= o->steps && tries < TRIES_MAX; from += length) {
-            struct span span = {from, from + length - 1};
-            int64_t failed;
-
-            if (o->skip_count == SKIPS_MAX || is_skipped(o, from))
-                continue;
-            o->skips[o->skip_count++] = span;
-            failed = try_run(o, progress, true);
-            tries++;
-            if (failed)
-                o->steps = failed;
-            else
-                o->skip_count--;
-        }
-    }
-}
-
-static int by_start(const void *a, const void *b)
-{
-    const struct span *x = a, *y = b;
-
-    return (x->from > y->from) - (x->from < y->from);
-}
-
-static void merge_skips(struct options *o)
-{
-    size_t left = 0;
-
-    qsort(o->skips, o->skip_count, sizeof(o->skips[0]), by_start);
-    for (size_t i = 1; i < o->skip_count; i++) {
-        if (o->skips[i].from <= o->skips[left].to + 1 && o->skips[i].to > o->skips[left].to)
-            o->skips[left].to = o->skips[i].to;
-        else if (o->skips[i].from > o->skips[left].to + 1)
-            o->skips[++left] = o->skips[i];
-    }
-    o->skip_count = o->skip_count ? left + 1 : 0;
-}
-
-static void print_replay(const struct options *o, const char *program)
-{
-    int64_t left = 0;
-
-    printf("replay: %s --seed %" PRIu64 " --steps %" PRId64 "%s%s", program, o->seed, o->steps,
-           o->in_memory ? " --db memory" : "", o->no_troubles ? " --no-troubles" : "");
-    for (size_t i = 0; i < o->skip_count; i++)
-        printf("%s%" PRId64 "-%" PRId64, i ? "," : " --skip ", o->skips[i].from, o->skips[i].to);
-    for (int64_t n = 1; n <= o->steps; n++)
-        left += !is_skipped(o, n);
-    printf("   (%" PRId64 " steps)\n", left);
-}
-
-static int run_and_explain(struct options *o, const char *program)
-{
-    int64_t *progress =
-        mmap(NULL, sizeof(*progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    int64_t failed;
-
-    if (progress == MAP_FAILED)
-        return 2;
-    failed = try_run(o, progress, false);
-    if (failed) {
-        o->steps = failed;
-        print_replay(o, program);
-        shrink(o, progress);
-        merge_skips(o);
-        try_run(o, progress, false); // once more, aloud
-        print_replay(o, program);
-    }
-    munmap(progress, sizeof(*progress));
-    return failed != 0;
-}
-
-// --- the command line ---
-
-static void parse_skips(struct options *o, char *text)
-{
-    char *rest = NULL;
-
-    for (char *one = strtok_r(text, ",", &rest); one && o->skip_count < SKIPS_MAX;
-         one = strtok_r(NULL, ",", &rest)) {
-        struct span *span = &o->skips[o->skip_count++];
-        char *dash = strchr(one, '-');
-
-        span->from = strtoll(one, NULL, 10);
-        span->to = dash ? strtoll(dash + 1, NULL, 10) : span->from;
-    }
-}
-
-static void parse(struct options *o, int argc, char **argv)
-{
-    static const struct option known[] = {{"seed", required_argument, NULL, 's'},
-                                          {"steps", required_argument, NULL, 'n'},
-                                          {"db", required_argument, NULL, 'd'},
-                                          {"no-troubles", no_argument, NULL, 't'},
-                                          {"skip", required_argument, NULL, 'k'},
-                                          {"digest", no_argument, NULL, 'g'},
-                                          {"verbose", no_argument, NULL, 'v'},
-                                          {"dir", required_argument, NULL, 'p'},
-                                          {NULL, 0, NULL, 0}};
-    int c;
-
-    while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
-        switch (c) {
-        case 's':
-            o->seed = strtoull(optarg, NULL, 10);
-            break;
-        case 'n':
-            o->steps = strtoll(optarg, NULL, 10);
-            break;
-        case 'd':
-            o->in_memory = strcmp(optarg, "memory") == 0;
-            break;
-        case 't':
-            o->no_troubles = true;
-            break;
-        case 'k':
-            parse_skips(o, optarg);
-            break;
-        case 'g':
-            o->digest = true;
-            break;
-        case 'v':
-            o->verbose = true;
-            break;
-        case 'p':
-            o->directory = optarg;
-            break;
-        default:
-            exit(2);
-        }
-    }
-    o->no_troubles |= o->in_memory; // a private database does not outlive its server
-}
-
-int main(int argc, char **argv)
-{
-    struct options o = {.seed = random_seed(), .steps = 10000};
-    char directory[] = "/tmp/simulation-XXXXXX", in_memory[] = "/dev/shm/simulation-XXXXXX";
-    int status;
-
-    parse(&o, argc, argv);
-    if (!o.directory)
-        o.directory = mkdtemp(in_memory);
-    if (!o.directory)
-        o.directory = mkdtemp(directory);
-    if (!o.directory) {
-        perror("simulation: no directory for the database");
-        return 2;
-    }
-    status = run_and_explain(&o, argv[0]);
-    rmdir(o.directory);
-    return status;
 }
