@@ -99,12 +99,10 @@ static void put_escape(struct json_writer *w, unsigned char byte)
     }
 }
 
-static void put_string(struct json_writer *w, const char *value, size_t length)
+static void put_escaped(struct json_writer *w, const char *value, size_t length)
 {
     size_t run = 0; // start of the bytes that are copied as they are
 
-    buffer_reserve(w->out, length + 2);
-    put_char(w, '"');
     for (size_t i = 0; i < length; i++) {
         unsigned char byte = (unsigned char)value[i];
         if (!escapes[byte])
@@ -114,6 +112,33 @@ static void put_string(struct json_writer *w, const char *value, size_t length)
         run = i + 1;
     }
     buffer_append(w->out, value + run, length - run);
+}
+
+static bool is_plain(const char *value, size_t length)
+{
+    char any = 0;
+
+    for (size_t i = 0; i < length; i++)
+        any |= escapes[(unsigned char)value[i]];
+    return !any;
+}
+
+// Nearly all strings are short and plain: those are copied at once.
+static void put_string(struct json_writer *w, const char *value, size_t length)
+{
+    struct buffer *b = w->out;
+
+    buffer_reserve(b, length + 2);
+    if (!b->failed && is_plain(value, length)) {
+        char *at = b->data + b->length;
+        at[0] = '"';
+        memcpy(at + 1, value, length);
+        at[length + 1] = '"';
+        b->length += length + 2;
+        return;
+    }
+    put_char(w, '"');
+    put_escaped(w, value, length);
     put_char(w, '"');
 }
 

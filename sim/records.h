@@ -24,8 +24,9 @@ struct resource {
     int stored_state;        // as its row has it, -1 while it has none; the funnel's
     const char *reason_code; // NULL: none
     const char *reason_message;
-    struct store_tag *tags; // sorted by key
+    struct store_tag *tags; // sorted by key; replaced, never changed in place
     size_t tag_count;
+    const struct store_tag *stored_tags; // as its row has them; the funnel's
     int64_t created_ns;
     int64_t updated_ns;
     int64_t transition_ns;        // 0: none

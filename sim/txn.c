@@ -91,6 +91,7 @@ struct resource *record_from_row(enum kind kind, const struct row *row, struct a
     r->created_ns = unpack_int(&in);
     r->updated_ns = unpack_int(&in);
     unpack_tags(r, &in, arena);
+    r->stored_tags = r->tags;
     r->held_by = in.version >= 2 ? unpack_string(&in) : NULL;
     r->stored_held = resource_held(r);
     ops->unpack(r, &in, arena);
@@ -290,8 +291,9 @@ static int put_links(struct txn *t, struct resource *r, bool is_new, struct erro
     const struct kind_ops *ops = kind_ops_of(r->kind);
     int rc = 0;
 
-    if (!is_new || r->tag_count > 0) {
+    if (r->tags != r->stored_tags) {
         rc = store_tags_set(t->store, r->kind, r->seq, r->tags, r->tag_count, err);
+        r->stored_tags = r->tags;
     }
     bool refers = ops->references != NULL && (is_new || !ops->references_fixed);
     if (rc == 0 && (refers || resource_held(r) || r->stored_held)) {

@@ -150,6 +150,41 @@ static void test_a_failed_buffer_is_survived(void **state)
     assert_null(out.data);
 }
 
+// What is written for the byte alone, without its quotes.
+static size_t escape_of(char byte, char expected[8])
+{
+    size_t length;
+
+    buffer_clear(&out);
+    jw_init(&w, &out);
+    jw_string_n(&w, &byte, 1);
+    length = out.length - 2;
+    memcpy(expected, out.data + 1, length);
+    return length;
+}
+
+static void test_a_byte_is_escaped_wherever_it_stands_among_others(void **state)
+{
+    char text[21], escape[8];
+    size_t examined = 0;
+
+    (void)state;
+    for (int byte = 0; byte < 256; byte++) {
+        size_t length = escape_of((char)byte, escape);
+        for (size_t at = 0; at < sizeof(text); at++) {
+            memset(text, '!', sizeof(text)); // 0x21, next to what needs an escape
+            text[at] = (char)byte;
+            buffer_clear(&out);
+            jw_init(&w, &out);
+            jw_string_n(&w, text, sizeof(text));
+            assert_int_equal(out.length, 2 + sizeof(text) - 1 + length);
+            assert_memory_equal(out.data + 1 + at, escape, length);
+            examined++;
+        }
+    }
+    assert_int_equal(examined, 256 * sizeof(text));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -159,6 +194,7 @@ int main(void)
         TEST(test_nesting_goes_to_depth_63),
         TEST(test_control_characters_quotes_and_backslashes_are_escaped),
         TEST(test_every_byte_below_128_comes_out_as_json_reads_it),
+        TEST(test_a_byte_is_escaped_wherever_it_stands_among_others),
         TEST(test_integers_are_exact_to_both_ends),
         TEST(test_doubles_are_short_and_read_back_the_same),
         TEST(test_a_failed_buffer_is_survived),
