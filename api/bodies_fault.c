@@ -474,7 +474,7 @@ static bool can_meet(const struct fault_effect *effect, const char *glob)
     enum fault_place place = fault_place_of(effect->type);
 
     if (place == FAULT_AT_TRANSITION)
-        return fault_matches_transition(glob);
+        return fault_matches_transition(glob, effect->type);
     for (size_t i = 0; i < endpoint_count; i++) {
         const struct endpoint *e = &endpoints[i];
         bool fits = effect->type != FAULT_HALF_APPLIED || e->apply;

@@ -134,7 +134,8 @@ struct resource *record_from_row(enum kind kind, const struct row *row, struct a
                                  struct error *err);
 
 int pools_parse(struct cloud *cloud, const struct pool_config *config, struct error *err);
-bool transition_like(const char *glob); // whether it matches the name of one
+bool transition_like(const char *glob);       // whether it matches the name of one
+bool transition_fails_like(const char *glob); // and of one that can fail
 int transition_parse(const char *name, enum transition *out, struct error *err);
 struct distribution transition_default(enum transition transition);
 void encode_clock(struct cloud *cloud, struct json_writer *w);

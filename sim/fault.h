@@ -134,8 +134,9 @@ extern const char *const fault_reply_names[], *const fault_lack_names[]; // NULL
 extern const char *const fault_outage_names[];
 extern const char *const fault_wrong_names[], *const fault_clock_names[], *const scope_names[];
 enum fault_place fault_place_of(enum fault_effect_type type);
-// Whether the glob matches a timed transition ("instance.pending").
-bool fault_matches_transition(const char *pattern);
+// Whether the glob matches a timed transition ("instance.pending") that the effect could happen to:
+// those of instances and load balancers alone can fail.
+bool fault_matches_transition(const char *pattern, enum fault_effect_type type);
 
 // --- deciding ---
 

@@ -13,9 +13,10 @@ enum { STREAM_DIE, STREAM_OF_FIRING };
 
 // --- matching ---
 
-bool fault_matches_transition(const char *pattern)
+bool fault_matches_transition(const char *pattern, enum fault_effect_type type)
 {
-    return transition_like(pattern);
+    return type == FAULT_FAILED_TRANSITION ? transition_fails_like(pattern)
+                                           : transition_like(pattern);
 }
 
 static bool is(const char *wanted, const char *given)

@@ -44,6 +44,16 @@ bool transition_like(const char *glob)
     return false;
 }
 
+bool transition_fails_like(const char *glob)
+{
+    for (int i = 0; i <= TRANSITION_LB_DELETING; i++) {
+        if (i != TRANSITION_INSTANCE_TERMINATED && glob_match(glob, transition_names[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 struct distribution transition_default(enum transition transition)
 {
     return (struct distribution){.kind = DISTRIBUTION_FIXED,

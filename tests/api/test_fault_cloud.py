@@ -152,6 +152,13 @@ def test_a_load_balancer_fails_at_once_and_is_mended_by_an_update(api):
     assert patched["state"] == "active" and "state_reason" not in patched
 
 
+@pytest.mark.parametrize("transition", ["route.pending", "target.*", "instance.terminated"])
+def test_what_cannot_fail_is_refused(api, transition):
+    api.refuse("POST", "/sim/v1/faults",
+               {"match": {"operations": [transition]}, "effect": {"failed_transition": {}}},
+               status=400, code="invalid_argument", field="match.operations[0]")
+
+
 # -- capacity and quotas ------------------------------------------------------------------------------
 
 def test_capacity_is_used_up_for_a_type_in_a_zone(api):
