@@ -280,7 +280,10 @@ static bool counts(enum kind kind, int state)
 
 static bool takes_place(int state)
 {
-    return state >= 0 && state != INSTANCE_STOPPED && state != INSTANCE_TERMINATED;
+    static const uint32_t out =
+        1U << INSTANCE_STOPPED | 1U << INSTANCE_TERMINATING | 1U << INSTANCE_TERMINATED;
+
+    return state >= 0 && ((out >> state) & 1) == 0;
 }
 
 static bool exceeded(const struct cell *cell)

@@ -3,8 +3,8 @@
 // exceed a limit and nothing is ever scanned; kept in memory and rebuilt when the cloud is opened.
 //
 // What counts: for a quota every resource that is not terminated or deleted; for capacity every
-// instance but stopped and terminated ones (as in EC2: a stopped instance gives its place away, and
-// may find none when it is started).
+// instance but those stopped, terminating or terminated (as in EC2: a stopped instance gives its
+// place away, and may find none when it is started; ending it needs none).
 //
 // The writer counts; what is committed is shown to any thread.
 #ifndef SIM_USAGE_H

@@ -1,14 +1,15 @@
 #include "tests/simulation/checks.h"
 
 #include "sim/cloud_internal.h"
+#include "sim/usage.h"
 #include "store/internal.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-static const enum kind kinds[] = {KIND_INSTANCE,      KIND_LOAD_BALANCER, KIND_TARGET_POOL,
-                                  KIND_ADDRESS,       KIND_ROUTE,         KIND_ZONE,
-                                  KIND_INSTANCE_TYPE, KIND_LATENCY,       KIND_PROJECT};
+static const enum kind kinds[] = {
+    KIND_INSTANCE, KIND_LOAD_BALANCER, KIND_TARGET_POOL, KIND_ADDRESS, KIND_ROUTE,
+    KIND_ZONE,     KIND_INSTANCE_TYPE, KIND_LATENCY,     KIND_PROJECT, KIND_QUOTA};
 
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
@@ -133,6 +134,32 @@ static void check_targets(const struct model *m)
     }
 }
 
+// --- what is counted ---
+
+static void must_be_used(struct usage_figures is, int64_t used, const char *what)
+{
+    if (is.used != used)
+        violated("%" PRId64 " of %s are counted, must be %" PRId64, is.used, what, used);
+}
+
+static void check_usage(const struct model *m, struct cloud *cloud)
+{
+    for (size_t p = 0; p < m->things[KIND_PROJECT].count; p++) {
+        int64_t project = m->things[KIND_PROJECT].items[p]->seq;
+        for (enum kind kind = 0; kind <= KIND_ROUTE; kind++)
+            must_be_used(usage_of_quota(cloud->usage, project, kind), model_used(m, project, kind),
+                         kind_name(kind));
+    }
+    for (size_t z = 0; z < m->things[KIND_ZONE].count; z++) {
+        const char *zone = m->things[KIND_ZONE].items[z]->id;
+        must_be_used(usage_of_capacity(cloud->usage, zone, NULL), model_placed(m, zone, NULL),
+                     zone);
+        for (int type = 0; type < TYPES; type++)
+            must_be_used(usage_of_capacity(cloud->usage, zone, type_names[type]),
+                         model_placed(m, zone, type_names[type]), type_names[type]);
+    }
+}
+
 // --- events ---
 
 struct look {
@@ -178,6 +205,7 @@ void check_all(const struct model *m, struct cloud *cloud, int64_t events_kept)
     check_addresses(m);
     check_routes(m);
     check_targets(m);
+    check_usage(m, cloud);
     check_events(m, cloud, events_kept);
 }
 

@@ -22,7 +22,6 @@ static const char *const names[] = {"ant",   "bee",   "cat",  "dog", "elk",   "f
                                     "gnu",   "hen",   "ibex", "jay", "ant-1", "bee-2",
                                     "cat-1", "dog-3", "elk",  "owl"};
 static const char *const zones[] = {"mock-1a", "mock-1b", "mock-1c", "mock-2a"};
-static const char *const types[] = {"small", "medium", "large", "huge"};
 static const char *const values[] = {"1", "2", NULL};
 
 struct pool_config draw_pools(void)
@@ -121,7 +120,7 @@ static void for_new_instance(struct draw *d, const struct model *m, struct chang
     (void)m;
     spec->name = maybe_name(d);
     spec->zone = draw_chance(d, 60) ? PICK(d, zones) : NULL;
-    spec->type = draw_chance(d, 60) ? PICK(d, types) : NULL;
+    spec->type = draw_chance(d, 60) ? PICK(d, type_names) : NULL;
     spec->external_ip = draw_chance(d, 50);
     spec->lifecycle = draw_chance(d, 30) ? LIFECYCLE_SPOT : LIFECYCLE_ON_DEMAND;
     spec->count = draw_chance(d, 25) ? 1 + (int)draw_below(d, 4) : 0;
@@ -139,7 +138,7 @@ static void for_instance(struct draw *d, const struct model *m, struct change *c
     if (c->apply != instance_update)
         return;
     spec->name = maybe_name(d);
-    spec->type = draw_chance(d, 30) ? PICK(d, types) : NULL;
+    spec->type = draw_chance(d, 30) ? PICK(d, type_names) : NULL;
     if (draw_chance(d, 30))
         draw_addresses(d, c, spec);
     draw_tags(d, c, &spec->tags);
@@ -341,6 +340,35 @@ static void draw_distribution(struct draw *d, struct distribution *out)
     out->b = out->a + (int64_t)draw_below(d, 20000) * NS_PER_MS;
 }
 
+static void draw_capacity(struct draw *d, struct change *c)
+{
+    struct zone_spec *spec = &c->request.zone;
+
+    spec->has_capacity_total = draw_chance(d, 30);
+    spec->capacity_total = (int64_t)draw_below(d, 40);
+    spec->capacity = arena_alloc(&c->arena, TYPES * sizeof(*spec->capacity));
+    for (int type = 0; type < TYPES; type++) {
+        if (draw_chance(d, 20))
+            spec->capacity[spec->capacity_count++] =
+                (struct type_capacity){type_names[type], (int64_t)draw_below(d, 20)};
+    }
+}
+
+static void for_quota(struct draw *d, const struct model *m, struct change *c)
+{
+    const struct things *all = &m->things[KIND_PROJECT];
+
+    c->id = draw_chance(d, 95)
+                ? arena_strdup(&c->arena, all->items[draw_below(d, all->count)]->name)
+                : "nobody";
+    for (int kind = 0; kind < QUOTAS; kind++) {
+        struct quota_limit *limit = &c->request.quota.limits[kind];
+
+        limit->given = draw_chance(d, 40);
+        limit->limit = draw_chance(d, 70) ? (int64_t)draw_below(d, 30) : -1;
+    }
+}
+
 static void for_catalogue(struct draw *d, const struct model *m, struct change *c)
 {
     static const char *const new_projects[] = {"blue", "green"};
@@ -350,8 +378,9 @@ static void for_catalogue(struct draw *d, const struct model *m, struct change *
         c->id = PICK(d, zones);
         c->request.zone.region = "mock-1";
         c->request.zone.state = draw_chance(d, 70) ? ZONE_AVAILABLE : ZONE_UNAVAILABLE;
+        draw_capacity(d, c);
     } else if (c->apply == instance_type_put || c->apply == instance_type_delete) {
-        c->id = PICK(d, types);
+        c->id = PICK(d, type_names);
         c->request.instance_type.cpus = 1 + (int)draw_below(d, 3);
         c->request.instance_type.memory_mib = 1024;
         c->request.instance_type.max_pods = 110;
@@ -402,6 +431,9 @@ static const struct choice {
     {1, instance_type_delete, "types.delete", for_catalogue, KIND_INSTANCE_TYPE, false},
     {4, latency_put, "latencies.put", for_catalogue, KIND_LATENCY, false},
     {2, latency_delete, "latencies.delete", for_catalogue, KIND_LATENCY, false},
+    {3, quota_put, "quotas.put", for_quota, KIND_QUOTA, false},
+    {2, quota_update, "quotas.update", for_quota, KIND_QUOTA, false},
+    {3, quota_delete, "quotas.delete", for_quota, KIND_QUOTA, false},
     {1, project_create, "projects.create", for_catalogue, KIND_PROJECT, false},
     {1, project_delete, "projects.delete", for_catalogue, KIND_PROJECT, false},
 };

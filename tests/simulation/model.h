@@ -17,8 +17,11 @@
 #define TARGETS_OF_MODEL 24
 #define LISTENERS_OF_MODEL 6
 #define TRANSITIONS 12
+#define TYPES 4
+#define QUOTAS 5
 
 extern const char *const tag_keys[TAG_KEYS];
+extern const char *const type_names[TYPES]; // sorted
 
 enum { // the order in which sim/latency.c numbers them: a draw depends on it
     T_PENDING,
@@ -83,6 +86,8 @@ struct thing {
     int cpus;                                                 // instance type
     int64_t memory_mib;                                       //
     struct distribution distribution;                         // latency
+    int64_t limits[QUOTAS];                                   // quota, by kind; -1: none
+    int64_t capacity[TYPES], total;                           // zone, by type_names; -1: no limit
 };
 
 struct things {
@@ -157,6 +162,14 @@ struct thing *model_new(struct model *m, enum kind kind, const struct change *c,
                         const char *prefix);
 // Throws away what model_new made: it was refused.
 void model_drop(struct thing *x);
+// What is counted of a project, and of a zone (type NULL: of all types).
+int64_t model_used(const struct model *m, int64_t project, enum kind kind);
+int64_t model_placed(const struct model *m, const char *zone, const char *type);
+// Whether `more` of the kind may be made by request; whether they find a place.
+enum error_code model_quota_left(const struct model *m, int64_t project, enum kind kind,
+                                 int64_t more);
+enum error_code model_place_left(const struct model *m, const char *zone, const char *type,
+                                 int64_t more);
 bool model_name_taken(const struct model *m, const struct thing *x, const char *name);
 bool model_holds_name(const struct thing *x);
 
@@ -207,6 +220,10 @@ model_apply model_instance_create, model_instance_update, model_instance_start, 
     model_pool_delete, model_address_create, model_address_update, model_address_delete,
     model_balancer_create, model_balancer_update, model_balancer_add, model_balancer_remove,
     model_balancer_delete, model_zone_put, model_zone_delete, model_type_put, model_type_delete,
-    model_latency_put, model_latency_delete, model_project_create, model_project_delete;
+    model_latency_put, model_latency_delete, model_project_create, model_project_delete,
+    model_quota_put, model_quota_update, model_quota_delete;
+
+// Removes the project's quotas, if it has any.
+void model_quota_drop(struct model *m, const struct thing *project);
 
 #endif

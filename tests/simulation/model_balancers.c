@@ -42,6 +42,8 @@ enum error_code model_address_create(struct model *m, const struct change *c)
         code = ERROR_INVALID;
     else if (code == ERROR_NONE && !model_claim(m, x, &spec->ip))
         code = ERROR_IN_USE;
+    if (code == ERROR_NONE)
+        code = model_quota_left(m, x->project, KIND_ADDRESS, 1);
     if (code != ERROR_NONE)
         model_drop(x);
     else
@@ -236,6 +238,8 @@ enum error_code model_balancer_create(struct model *m, const struct change *c)
     x->scheme = spec->scheme;
     if (code == ERROR_NONE)
         code = assign(m, x, spec);
+    if (code == ERROR_NONE)
+        code = model_quota_left(m, x->project, KIND_LOAD_BALANCER, 1);
     if (code != ERROR_NONE) {
         model_drop(x);
         return code;

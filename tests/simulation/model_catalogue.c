@@ -5,12 +5,37 @@
 #include <stdlib.h>
 #include <string.h>
 
+// Limits are there, or -1 and not.
+static void check_limits(const struct thing *x, json_t *object, const int64_t *limits, int count,
+                         const char *const *names)
+{
+    for (int n = 0; n < count; n++) {
+        if (limits[n] >= 0)
+            must_be_int(x, object, names[n], limits[n]);
+        else
+            must_be(x, object, names[n], NULL);
+    }
+}
+
+static void check_zone(const struct thing *x, json_t *document)
+{
+    static const char *const total[] = {"capacity_total"};
+
+    must_be(x, document, "region", x->zone);
+    check_limits(x, document, &x->total, 1, total);
+    check_limits(x, json_object_get(document, "capacity"), x->capacity, TYPES, type_names);
+}
+
 void model_check_catalogue(const struct thing *x, json_t *document)
 {
+    static const char *const quotas[QUOTAS] = {"instances", "load_balancers", "target_pools",
+                                               "addresses", "routes"};
     static const char *const distributions[] = {"fixed", "uniform", "normal", "lognormal"};
 
     if (x->kind == KIND_ZONE)
-        must_be(x, document, "region", x->zone);
+        check_zone(x, document);
+    else if (x->kind == KIND_QUOTA)
+        check_limits(x, document, x->limits, QUOTAS, quotas);
     else if (x->kind == KIND_INSTANCE_TYPE)
         must_be_int(x, document, "memory_mib", x->memory_mib);
     else if (x->kind == KIND_LATENCY)
@@ -27,6 +52,8 @@ static void put(struct model *m, struct thing *made, bool is_same, struct thing 
         memcpy(old->zone, made->zone, sizeof(old->zone));
         old->cpus = made->cpus;
         old->memory_mib = made->memory_mib;
+        memcpy(old->capacity, made->capacity, sizeof(old->capacity));
+        old->total = made->total;
         old->distribution = made->distribution;
         model_written(m, old);
     }
@@ -36,6 +63,18 @@ static void put(struct model *m, struct thing *made, bool is_same, struct thing 
         model_written(m, made);
 }
 
+static void take_capacity(struct thing *x, const struct zone_spec *spec)
+{
+    for (int type = 0; type < TYPES; type++) {
+        x->capacity[type] = -1;
+        for (size_t i = 0; i < spec->capacity_count; i++) {
+            if (strcmp(spec->capacity[i].type, type_names[type]) == 0)
+                x->capacity[type] = spec->capacity[i].limit;
+        }
+    }
+    x->total = spec->has_capacity_total ? spec->capacity_total : -1;
+}
+
 enum error_code model_zone_put(struct model *m, const struct change *c)
 {
     struct thing *old = model_find(m, KIND_ZONE, 0, c->id);
@@ -43,7 +82,11 @@ enum error_code model_zone_put(struct model *m, const struct change *c)
 
     x->state = (int)c->request.zone.state;
     snprintf(x->zone, sizeof(x->zone), "%s", c->request.zone.region);
-    put(m, x, old && old->state == x->state && strcmp(old->zone, x->zone) == 0, old);
+    take_capacity(x, &c->request.zone);
+    put(m, x,
+        old && old->state == x->state && strcmp(old->zone, x->zone) == 0 &&
+            memcmp(old->capacity, x->capacity, sizeof(x->capacity)) == 0 && old->total == x->total,
+        old);
     return ERROR_NONE;
 }
 
@@ -167,6 +210,7 @@ enum error_code model_project_delete(struct model *m, const struct change *c)
                 model_deleted(m, all->items[i]);
         }
     }
+    model_quota_drop(m, x);
     model_deleted(m, x);
     return ERROR_NONE;
 }
@@ -236,6 +280,9 @@ static const struct {
     {instance_type_delete, model_type_delete},
     {latency_put, model_latency_put},
     {latency_delete, model_latency_delete},
+    {quota_put, model_quota_put},
+    {quota_update, model_quota_update},
+    {quota_delete, model_quota_delete},
     {project_create, model_project_create},
     {project_delete, model_project_delete},
 };

@@ -130,7 +130,7 @@ static const char *state_name(const struct thing *x)
 static void check_document(const struct model *m, struct thing *x, json_t *document)
 {
     must_be_int(x, document, "revision", x->revision);
-    if (x->kind != KIND_LATENCY)
+    if (x->kind != KIND_LATENCY && x->kind != KIND_QUOTA)
         must_be(x, document, "name", x->name);
     if (x->kind != KIND_CLOCK && state_name(x))
         must_be(x, document, "state", state_name(x));

@@ -158,9 +158,18 @@ static enum error_code check_open(const struct thing *zone)
     return zone->state == ZONE_AVAILABLE ? ERROR_NONE : ERROR_ZONE_UNAVAILABLE;
 }
 
+static enum error_code check_limits(const struct model *m, int64_t project,
+                                    const struct thing *zone, const struct thing *type, int more)
+{
+    enum error_code code = model_quota_left(m, project, KIND_INSTANCE, more);
+
+    return code == ERROR_NONE ? model_place_left(m, zone->id, type->id, more) : code;
+}
+
 // Why `count` instances cannot be created, before one of them is. Name, zone or addresses:
 // whichever the first instance that fails meets first.
-static enum error_code check_many(struct model *m, const struct change *c, const struct thing *zone)
+static enum error_code check_many(struct model *m, const struct change *c, const struct thing *zone,
+                                  const struct thing *type)
 {
     const struct instance_spec *spec = &c->request.instance;
     struct thing probe = {.kind = KIND_INSTANCE, .project = c->project};
@@ -175,6 +184,9 @@ static enum error_code check_many(struct model *m, const struct change *c, const
             return ERROR_ZONE_UNAVAILABLE;
         if (!pools_suffice(m, spec, (uint64_t)n))
             return ERROR_EXHAUSTED;
+        enum error_code code = check_limits(m, c->project, zone, type, n);
+        if (code != ERROR_NONE)
+            return code;
     }
     return ERROR_NONE;
 }
@@ -196,6 +208,8 @@ static enum error_code create_one(struct model *m, const struct change *c, const
         code = ERROR_EXHAUSTED;
     else if (code == ERROR_NONE)
         take_any(m, x, spec);
+    if (code == ERROR_NONE)
+        code = check_limits(m, c->project, zone, type, 1);
     if (code != ERROR_NONE) {
         model_drop(x);
         return code;
@@ -218,7 +232,7 @@ enum error_code model_instance_create(struct model *m, const struct change *c)
         return code;
     if (spec->count == 0)
         return create_one(m, c, spec->name, zone, type);
-    code = check_many(m, c, zone);
+    code = check_many(m, c, zone, type);
     for (int n = 1; code == ERROR_NONE && n <= spec->count; n++)
         code = create_one(m, c, numbered(name, spec->name, n), zone, type);
     return code;
@@ -310,6 +324,8 @@ static enum error_code act(struct model *m, const struct change *c, enum instanc
         code = find_catalogued(m, KIND_ZONE, x->zone, &zone);
     if (wanted == INSTANCE_PENDING && code == ERROR_NONE)
         code = check_open(zone);
+    if (wanted == INSTANCE_PENDING && code == ERROR_NONE)
+        code = model_place_left(m, x->zone, x->type, 1);
     if (code == ERROR_NONE)
         move(m, x, next);
     return code;

@@ -221,6 +221,8 @@ enum error_code model_pool_create(struct model *m, const struct change *c)
     x->interval_s = spec->has_health_check ? spec->health_check.interval_s : 10;
     if (code == ERROR_NONE)
         code = edit(m, x, spec, false, &changed);
+    if (code == ERROR_NONE)
+        code = model_quota_left(m, x->project, KIND_TARGET_POOL, 1);
     if (code != ERROR_NONE)
         model_drop(x);
     else

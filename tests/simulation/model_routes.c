@@ -97,6 +97,8 @@ enum error_code model_route_create(struct model *m, const struct change *c)
         code = ERROR_EXISTS;
     if (code == ERROR_NONE)
         code = set_hop(m, x, spec);
+    if (code == ERROR_NONE)
+        code = model_quota_left(m, x->project, KIND_ROUTE, 1);
     if (code != ERROR_NONE)
         model_drop(x);
     else

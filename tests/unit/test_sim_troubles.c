@@ -59,6 +59,27 @@ static void a_speed_that_could_not_be_written_leaves_a_manual_clock_manual(void 
     assert_false(cloud_clock(s->cloud).frozen);
 }
 
+static void a_stopped_instance_can_be_terminated_however_full_its_zone_is(void **state)
+{
+    struct sim *s = *state;
+    char *stopped = create_instance(s, "stopped"), *other;
+    struct change *c;
+
+    takes(s, "instance.terminating", NS_PER_S);
+    act(s, instance_stop, stopped);
+    other = create_instance(s, "other");
+    c = request(s, zone_put, "mock-1a");
+    c->request.zone =
+        (struct zone_spec){.region = "mock-1", .has_capacity_total = true, .capacity_total = 1};
+    accepted(s, c);
+    refused(s, request(s, instance_start, stopped), ERROR_CAPACITY, "zone", "no capacity");
+    act(s, instance_terminate, stopped);
+    act(s, instance_terminate, other);
+    free(create_instance(s, "third")); // who terminates has left
+    free(stopped);
+    free(other);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, sim_setup, sim_teardown)
 
 int main(void)
@@ -66,6 +87,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_next_deadline_is_of_what_is_left),
         TEST(an_advance_that_could_not_be_written_leaves_the_clock_where_it_was),
+        TEST(a_stopped_instance_can_be_terminated_however_full_its_zone_is),
         TEST(a_speed_that_could_not_be_written_leaves_a_manual_clock_manual),
     };
 
