@@ -173,11 +173,6 @@ static const struct field instance_type_fields[] = {{.name = "cpus",
 const struct schema body_instance_type_put = {.name = "InstanceTypePut",
                                               .fields = instance_type_fields};
 
-static const struct field project_fields[] = {
-    {.name = "name", .type = FIELD_NAME, .required = true, .offset = REQUEST(project_create.name)},
-    {0}};
-const struct schema body_project_create = {.name = "ProjectCreate", .fields = project_fields};
-
 static const struct field token_fields[] = {
     {.name = "scope", .type = FIELD_ENUM, .offset = REQUEST(token.scope), .choices = scope_choices},
     {0}};
@@ -200,6 +195,53 @@ static const struct field cluster_fields[] = {
     {.name = "routes", .type = FIELD_BOOL, .offset = CLUSTER(program_routes), .fallback = 1},
     {0}};
 const struct schema body_cluster_create = {.name = "ClusterCreate", .fields = cluster_fields};
+
+// --- projects ---
+
+static int parse_ttl(struct json_in *in, const struct field *f, const json_t *value, char *object)
+{
+    struct error other = {0};
+    const char *text;
+    int64_t ns = 0;
+
+    if (json_is_null(value)) // update: for ever
+        return 0;
+    text = json_in_string(in, value);
+    if (!text)
+        return -ERROR_INVALID;
+    if (duration_parse(text, &ns, &other) < 0)
+        return json_in_repeat(in, NULL, &other);
+    if (ns == 0)
+        return json_in_fail(in, NULL, "must be more than nothing");
+    memcpy(object + f->offset, &ns, sizeof(ns));
+    return 0;
+}
+
+static const struct schema quotas_schema = {.name = "QuotasPut", .fields = quota_fields};
+
+static const struct field project_fields[] = {
+    {.name = "name", .type = FIELD_NAME, .required = true, .offset = REQUEST(project_create.name)},
+    {.name = "ttl",
+     .type = FIELD_PARSED,
+     .offset = REQUEST(project_create.ttl_ns),
+     .parse = parse_ttl},
+    {.name = "quotas",
+     .type = FIELD_OBJECT,
+     .offset = REQUEST(project_create.quotas),
+     .present = REQUEST(project_create.has_quotas),
+     .schema = &quotas_schema},
+    {.name = "token", .type = FIELD_BOOL, .offset = REQUEST(project_create.wants_token)},
+    {0}};
+const struct schema body_project_create = {.name = "ProjectCreate", .fields = project_fields};
+
+static const struct field project_update_fields[] = {{.name = "ttl",
+                                                      .type = FIELD_PARSED,
+                                                      .required = true,
+                                                      .offset = REQUEST(project_update.ttl_ns),
+                                                      .parse = parse_ttl},
+                                                     {0}};
+const struct schema body_project_update = {.name = "ProjectUpdate",
+                                           .fields = project_update_fields};
 
 // --- latencies ---
 

@@ -176,8 +176,10 @@ const struct endpoint endpoints[] = {
          handle_fault_stats),
 
     READ("/sim/v1/projects", "projects.list", ACCESS_SIM, 0, PAGED, KIND_PROJECT, handle_list),
-    SIM(POST, "/sim/v1/projects", "projects.create", 201, ANSWERS_LOCATION, KIND_PROJECT,
-        project_create, &body_project_create),
+    CHANGE(POST, "/sim/v1/projects", "projects.create", ACCESS_SIM, 201, ANSWERS_LOCATION,
+           KIND_PROJECT, project_create, &body_project_create, handle_create_project),
+    SIM(PATCH, "/sim/v1/projects/{name}", "projects.update", 200, 0, KIND_PROJECT, project_update,
+        &body_project_update),
     READ("/sim/v1/projects/{name}", "projects.get", ACCESS_SIM, 0, 0, KIND_PROJECT, handle_project),
     SIM(DELETE, "/sim/v1/projects/{name}", "projects.delete", 204, 0, KIND_PROJECT, project_delete,
         NULL),

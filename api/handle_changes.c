@@ -134,6 +134,7 @@ int handle_change(struct request *r, struct error *err)
         return error_set(err, ERROR_INTERNAL, NULL, "out of memory");
     r->change = c;
     c->cause = CAUSE_API;
+    c->projects_ended = r->projects_ended;
     c->project = r->endpoint->flags & OF_PROJECT ? r->project : 0;
     c->project_name = c->project ? arena_strdup(&c->arena, r->project_name) : NULL;
     result = check_query(r, err);
@@ -182,6 +183,16 @@ int handle_remove_target(struct request *r, struct error *err)
     ref->instance_id = NULL;
     ref->address = canonical;
     return 0;
+}
+
+int handle_create_project(struct request *r, struct error *err)
+{
+    int result = handle_change(r, err);
+    struct project_spec *spec = r->change ? &r->change->request.project_create : NULL;
+
+    if (result < 0 || !spec->wants_token)
+        return result;
+    return secret_make(spec->token, sizeof(spec->token), err);
 }
 
 int handle_create_token(struct request *r, struct error *err)

@@ -121,8 +121,11 @@ int handle_events(struct request *r, struct error *err)
         result = parse_last_event_id(r, &last, err);
     if (result < 0)
         return result;
-    events = (struct event_query){
-        .since = q.since, .project = r->project, .kind = q.kind, .limit = q.limit};
+    events = (struct event_query){.since = q.since,
+                                  .project = r->project,
+                                  .kind = q.kind,
+                                  .limit = q.limit,
+                                  .tenant = r->who.scope != SCOPE_SIM};
     if (wants_stream(r->headers.accept) && !r->head && last >= 0)
         events.since = last;
     if (check_future(r, events.since, err) < 0)

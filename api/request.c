@@ -88,6 +88,7 @@ int request_begin(struct request *r, const char *method_name, struct error *err)
     bool known = method_parse(method_name, &method, &r->head);
     int result = auth_check_origin(r, err);
 
+    r->projects_ended = cloud_projects_ended(r->api->cloud);
     r->method = (int8_t)(known ? (int)method : -1);
     if (result < 0)
         return result;

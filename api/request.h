@@ -70,6 +70,7 @@ struct request {
     int64_t started_ns;
     struct headers headers;
     char fault[REQUEST_FAULT_MAX]; // id of the rule that was applied to it; for the call log
+    int64_t projects_ended;        // cloud_projects_ended() before `who` was looked up
     struct identity who;
     int64_t project; // that it acts on; 0: any
     const char *project_name;

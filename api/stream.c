@@ -20,6 +20,7 @@ struct stream {
     void *context;
     struct event_query query; // since: everything up to there is sent or pending
     int64_t epoch;            // of the cloud that it follows: the stream ends with that
+    int64_t projects_ended;   // when it was last made sure that its project is there
     int64_t spoke_ns;         // monotonic: when it last had something to send
     struct buffer pending;    // frames not taken yet, from `taken` on
     size_t taken;
@@ -274,13 +275,27 @@ void stream_close(struct stream *s)
     free(s);
 }
 
+// Whether what it follows is still there: the server, the cloud, the project.
+static bool goes_on(struct stream *s)
+{
+    struct cloud *cloud = s->all->cloud;
+    int64_t ended = cloud_projects_ended(cloud);
+
+    if (atomic_load(&s->all->stopping) || cloud_epoch(cloud) != s->epoch)
+        return false;
+    if (ended == s->projects_ended || s->query.project == 0)
+        return true;
+    s->projects_ended = ended;
+    return cloud_project_lives(cloud, s->query.project);
+}
+
 // Makes `pending` non-empty. 1 done, 0 parked, -1 ended.
 static int refill(struct stream *s)
 {
     int64_t now = clock_monotonic();
 
     for (;;) {
-        if (atomic_load(&s->all->stopping) || cloud_epoch(s->all->cloud) != s->epoch)
+        if (!goes_on(s))
             return -1;
         if (cloud_revision(s->all->cloud) > s->query.since && fill(s, NULL) < 0)
             return -1;

@@ -214,6 +214,17 @@ static int limit_value(const char *what, const char *text, json_t **out, struct 
                         : fail(f, EXIT_USAGE, "%s: '%s' is neither a number nor none", what, text);
 }
 
+static int ttl_value(const char *what, const char *text, json_t **out, struct failure *f)
+{
+    struct error error = {0};
+    int64_t ns;
+
+    if (strcmp(text, "none") != 0 && duration_parse(text, &ns, &error) != 0)
+        return fail(f, EXIT_USAGE, "%s: %s", what, error.message);
+    *out = strcmp(text, "none") == 0 ? json_null() : json_string(text);
+    return EXIT_OK;
+}
+
 // RATE[:BURST]
 static int rate_value(const char *what, const char *text, json_t **out, struct failure *f)
 {
@@ -255,6 +266,8 @@ static int option_value(struct http *h, const struct option *option, json_t **ou
         return EXIT_OK;
     case FLAG_LIMIT:
         return limit_value(what, option->value, out, f);
+    case FLAG_TTL:
+        return ttl_value(what, option->value, out, f);
     case FLAG_RATE:
         return rate_value(what, option->value, out, f);
     case FLAG_LISTENER:

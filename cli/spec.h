@@ -26,7 +26,8 @@ enum flag_type {
     FLAG_ADDRESS_ID, // a reserved address
     FLAG_NUMBERS,    // KEY=N, or none
     FLAG_LIMIT,      // N, or none
-    FLAG_RATE        // RATE[:BURST], or none
+    FLAG_RATE,       // RATE[:BURST], or none
+    FLAG_TTL         // Go's notation of a duration, or none
 };
 
 // Where a value goes: read by code, a query parameter, or a field of the request body.
@@ -104,7 +105,7 @@ struct alias {
 extern const struct kind kind_none, kind_instance, kind_lb, kind_pool, kind_address, kind_route,
     kind_zone, kind_region, kind_type, kind_project, kind_token, kind_latency, kind_event,
     kind_clock, kind_advanced, kind_calls, kind_call_counter, kind_fault, kind_fault_stats,
-    kind_cluster, kind_snapshot, kind_replaced, kind_quota;
+    kind_cluster, kind_snapshot, kind_replaced, kind_quota, kind_project_made;
 extern const struct kind *const spec_kinds[]; // those with a noun; NULL ends
 extern const struct verb spec_verbs[];        // summary NULL ends
 extern const struct alias spec_aliases[];     // name NULL ends
@@ -117,7 +118,7 @@ extern const struct flag flags_list[], flags_instance_filter[], flags_lb_filter[
     flags_lb_create[], flags_lb_update[], flags_pool[], flags_target[], flags_address_create[],
     flags_route_create[], flags_route_update[], flags_update[], flags_zone[], flags_type[],
     flags_token[], flags_event[], flags_event_list[], flags_wait[];
-extern const struct flag flags_quota[];
+extern const struct flag flags_quota[], flags_project_create[], flags_project_update[];
 extern const struct flag flags_calls[], flags_calls_limit[], flags_calls_assert[];
 extern const struct flag flags_fault_effect[], flags_fault_match[], flags_fault_when[];
 extern const struct flag flags_force[], flags_cluster[];

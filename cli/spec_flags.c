@@ -244,6 +244,9 @@ const struct flag flags_event_list[] = {
     {.name = "follow", .letter = 'f', .type = FLAG_BOOL, .help = "go on as they happen"},
     SWITCH("count", "print only how many there are"), END};
 
+#define TTL(text)                                                                                  \
+    {.name = "ttl", .type = FLAG_TTL, .use = USE_BODY, .field = "ttl", .value = "DURATION|none",    \
+     .help = text}
 #define QUOTA(flag_name, body_field)                                                                \
     {.name = flag_name, .type = FLAG_LIMIT, .use = USE_BODY, .field = body_field, .value = "N|none", \
      .help = "at most N of them"}
@@ -257,6 +260,20 @@ const struct flag flags_quota[] = {
     RATE("read-rate", "rates.read", "reads of one resource per second, in cloud time"),
     RATE("list-rate", "rates.list", "lists per second"),
     RATE("write-rate", "rates.write", "changes per second"), END};
+
+const struct flag flags_project_create[] = {
+    TTL("its end, with everything in it, this long from now in cloud time; none: it stays"),
+    {.name = "with-token", .type = FLAG_BOOL, .use = USE_BODY, .field = "token",
+     .help = "make a token of scope cloud, too; it is shown this once"},
+    QUOTA("instances", "quotas.instances"), QUOTA("lbs", "quotas.load_balancers"),
+    QUOTA("pools", "quotas.target_pools"), QUOTA("addresses", "quotas.addresses"),
+    QUOTA("routes", "quotas.routes"),
+    RATE("read-rate", "quotas.rates.read", "reads of one resource per second, in cloud time"),
+    RATE("list-rate", "quotas.rates.list", "lists per second"),
+    RATE("write-rate", "quotas.rates.write", "changes per second"), END};
+
+const struct flag flags_project_update[] = {
+    TTL("its end, this long from now in cloud time; none: it stays"), END};
 
 const struct flag flags_calls[] = {
     {.name = "caller", .type = FLAG_STRING, .use = USE_QUERY, .field = "caller", .value = "PATTERN",

@@ -97,7 +97,10 @@ static const struct column type_columns[] = {
     TEXT("MAX-PODS", "max_pods"), REVISION,             END};
 
 static const struct column project_columns[] = {
-    TEXT("NAME", "name"), TEXT("ID", "id"), AGE, REVISION, END};
+    TEXT("NAME", "name"), TEXT("ID", "id"), AGE, TEXT("EXPIRES", "expires_at"), REVISION, END};
+
+static const struct column project_made_columns[] = {
+    TEXT("NAME", "name"), TEXT("ID", "id"), TEXT("EXPIRES", "expires_at"), TEXT("TOKEN", "token"), END};
 
 static const struct column token_columns[] = {TEXT("TOKEN", "token"), TEXT("SCOPE", "scope"),
                                               TEXT("PROJECT", "project"), END};
@@ -204,6 +207,8 @@ const struct kind kind_type = {"type", "types", "instance types", "instance_type
                                "/v1/instance-types", "name", NULL, type_columns};
 const struct kind kind_project = {"project", "projects", "projects (tenants)", "project",
                                   "/sim/v1/projects", "name", NULL, project_columns};
+const struct kind kind_project_made = {"", NULL, NULL, NULL, "/sim/v1/projects",
+                                       "name", NULL, project_made_columns};
 const struct kind kind_token = {"token", "tokens", "API tokens of a project", NULL, NULL,
                                 "token", NULL, token_columns};
 const struct kind kind_latency = {"latency", "latencies", "how long transitions take", "latency",

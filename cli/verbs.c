@@ -82,11 +82,12 @@ static int finish(struct cli *cli, json_t *documents, bool list, struct failure 
 {
     const struct verb *verb = cli->command->verb;
     int rc = args_has(cli->command, "wait") ? verb_wait_all(cli, documents, f) : EXIT_OK;
+    const struct kind *kind = verb->prints != NULL ? verb->prints : verb->kind;
 
     if (rc == EXIT_OK && !list)
-        output_item(cli->output, verb->kind, json_array_get(documents, 0));
+        output_item(cli->output, kind, json_array_get(documents, 0));
     else if (rc == EXIT_OK)
-        output_items(cli->output, verb->kind, documents);
+        output_items(cli->output, kind, documents);
     return rc;
 }
 

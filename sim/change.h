@@ -155,6 +155,15 @@ struct quota_spec {
     struct quota_rate rates[RATE_CLASSES];
 };
 
+struct project_spec {
+    const char *name;
+    int64_t ttl_ns; // 0: it stays
+    bool has_quotas;
+    struct quota_spec quotas;
+    bool wants_token; // of scope cloud, in the answer
+    char token[65];   // made by the front door with secret_make
+};
+
 enum clock_action {
     CLOCK_ADVANCE_BY,
     CLOCK_ADVANCE_TO,
@@ -187,6 +196,7 @@ struct change {
     const char *project_name;
     const char *idempotency_key; // NULL: none
     uint64_t fingerprint;        // of operation and body, with the key
+    int64_t projects_ended;      // cloud_projects_ended() before the caller was authenticated
     int64_t if_match;            // revision the resource must be at; 0: any
     int64_t if_match_epoch;      // of which cloud_epoch that revision is; -1: of any
 
@@ -220,9 +230,10 @@ struct change {
         } instance_type;
         struct distribution latency;
         struct fault_spec fault;
+        struct project_spec project_create;
         struct {
-            const char *name;
-        } project_create;
+            int64_t ttl_ns; // from now; 0: for ever
+        } project_update;
         struct {
             int scope;      // enum scope
             char token[65]; // made by the front door with secret_make
@@ -261,7 +272,7 @@ change_apply cluster_create, cluster_delete, cluster_observe, effect_observe;
 // catalogue (sim/catalog.c), projects and tokens (sim/project.c)
 change_apply zone_put, zone_delete, instance_type_put, instance_type_delete, latency_put,
     latency_delete;
-change_apply project_create, project_delete, project_create_token;
+change_apply project_create, project_update, project_delete, project_create_token;
 // quotas and rate limits of a project (sim/quota.c); `id` is the project's name
 change_apply quota_put, quota_update, quota_delete;
 

@@ -103,6 +103,8 @@ int cloud_authenticate(struct cloud *cloud, const char *token, size_t length, st
                        struct error *err);
 // Whether the project still exists.
 bool cloud_project_lives(struct cloud *cloud, int64_t project);
+// Changes whenever projects have ended: what was known of one before must be asked again.
+int64_t cloud_projects_ended(struct cloud *cloud);
 // The project of this name; ERROR_NOT_FOUND otherwise.
 int cloud_project(struct cloud *cloud, const char *name, int64_t *out, struct error *err);
 

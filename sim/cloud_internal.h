@@ -45,6 +45,7 @@ struct ledger {
     bool clusters_changed; // the backend must look at them after the commit
     bool tokens_changed;   // tokens must be read again after the commit
     bool rates_changed;    // and rate limits
+    bool project_ended;    // since the last commit
 };
 
 struct usage; // sim/usage.h
@@ -105,6 +106,7 @@ struct cloud {
     struct rates *rates;
     atomic_llong next_deadline_ns, trimmed; // of the ledger, for readers
     atomic_llong changes, refused, batches, fired;
+    atomic_llong projects_ended; // counts commits with which one did
     atomic_bool writable;
 };
 
@@ -145,10 +147,11 @@ int tokens_reload(struct cloud *cloud, struct error *err);
 int rates_reload(struct cloud *cloud, struct error *err);
 // The project of this name; ERROR_NOT_FOUND names it (sim/project.c).
 int project_load(struct txn *t, const char *name, struct resource **out, struct error *err);
-// Writes the project's quotas, anew or changed (sim/quota.c); drops them.
+// Writes the project's quotas, anew or changed (sim/quota.c).
 int quota_write(struct txn *t, const struct resource *project, const struct quota_spec *spec,
                 bool replace, struct quota **out, struct error *err);
-int quota_drop(struct txn *t, const struct resource *project, struct error *err);
+// Takes the project away, with everything of it (sim/project_end.c).
+int project_end(struct txn *t, struct resource *project, struct error *err);
 // The built-in catalogue of a new database: default project, zones, types.
 int catalog_seed(struct txn *t, struct error *err);
 

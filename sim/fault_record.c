@@ -436,4 +436,5 @@ const struct kind_ops fault_kind = {
     .unpack = unpack_fault,
     .encode = encode_fault,
     .due = fault_due,
+    .remove = fault_remove,
 };

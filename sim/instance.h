@@ -36,7 +36,8 @@ int instance_step(enum instance_state state, enum instance_event event, enum ins
 int instance_move(struct txn *t, struct instance *i, int next, struct error *err);
 // The deadline of a notice has passed (sim/notice_ops.c).
 int notice_fire(struct txn *t, struct instance *i, struct error *err);
-int instance_due(struct txn *t, struct resource *r, struct error *err); // kind_ops.due
+int instance_due(struct txn *t, struct resource *r, struct error *err);    // kind_ops.due
+int instance_remove(struct txn *t, struct resource *r, struct error *err); // kind_ops.remove
 
 // --- with a backend (sim/instance_backend.c) ---
 // As operation_enter; the state's deadline beside those of the notices.

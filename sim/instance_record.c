@@ -209,4 +209,5 @@ const struct kind_ops instance_kind = {
     .references = references,
     .references_fixed = true,
     .due = instance_due,
+    .remove = instance_remove,
 };

@@ -220,7 +220,8 @@ static bool matches(const struct news_item *item, const struct event_query *quer
 {
     return item->revision > query->since &&
            (query->project == 0 || item->project == 0 || item->project == query->project) &&
-           (query->kind < 0 || (int)item->kind == query->kind);
+           (query->kind < 0 || (int)item->kind == query->kind) &&
+           !(query->tenant && item->kind == KIND_PROJECT);
 }
 
 // Index of the first item after `since`: revisions in the ring have no gaps.

@@ -23,9 +23,14 @@ static void encode_project(const struct resource *r, struct json_writer *w)
     jw_field_string(w, "id", r->id);
     jw_field_string(w, "name", r->name);
     jw_field_time(w, "created_at", r->created_ns);
+    if (r->transition_ns != 0) {
+        jw_field_time(w, "expires_at", r->transition_ns);
+    }
     jw_field_int(w, "revision", r->revision);
     jw_object_end(w);
 }
+
+static int project_due(struct txn *t, struct resource *r, struct error *err);
 
 const struct kind_ops project_kind = {
     .kind = KIND_PROJECT,
@@ -34,6 +39,7 @@ const struct kind_ops project_kind = {
     .pack = pack_project,
     .unpack = unpack_project,
     .encode = encode_project,
+    .due = project_due,
 };
 
 int project_load(struct txn *t, const char *name, struct resource **out, struct error *err)
@@ -51,81 +57,82 @@ int project_load(struct txn *t, const char *name, struct resource **out, struct 
     return *out == NULL ? -ERROR_INTERNAL : 0;
 }
 
-int project_create(struct txn *t, struct change *c, struct error *err)
+static bool is_default(const struct resource *r)
 {
-    struct resource *r = txn_new(t, KIND_PROJECT, false, NULL);
-
-    r->name = c->request.project_create.name;
-    int rc = txn_name_free(t, r, r->name, 0, err);
-    if (rc == 0) {
-        rc = txn_put(t, r, err);
-    }
-    if (rc == 0) {
-        t->cloud->ledger.tokens_changed = true;
-        change_answer(t, c, r);
-    }
-    return rc;
+    return strcmp(r->name, "default") == 0;
 }
 
-struct ids {
-    struct txn *txn;
-    struct id_link {
-        struct id_link *next;
-        const char *id;
-    } * first;
-};
-
-static int collect(void *context, const struct row *row, struct error *err)
+// The document, and at its end the token, which is shown this once.
+static void answer_with_token(struct change *c, const char *token)
 {
-    struct ids *ids = context;
-    struct id_link *link = arena_alloc(ids->txn->arena, sizeof(*link));
+    struct buffer *out = &c->document;
 
-    (void)err;
-    link->id = arena_strdup(ids->txn->arena, row->id);
-    link->next = ids->first;
-    ids->first = link;
+    out->length--; // the closing brace
+    buffer_printf(out, ",\"token\":\"%s\"}", token);
+}
+
+int project_create(struct txn *t, struct change *c, struct error *err)
+{
+    const struct project_spec *spec = &c->request.project_create;
+    struct resource *r = txn_new(t, KIND_PROJECT, false, NULL);
+    struct quota *q;
+
+    r->name = spec->name;
+    r->transition_ns = spec->ttl_ns > 0 ? t->now_ns + spec->ttl_ns : 0;
+    int rc = txn_name_free(t, r, r->name, 0, err);
+    rc = rc < 0 ? rc : txn_put(t, r, err);
+    if (rc == 0 && spec->has_quotas) {
+        rc = quota_write(t, r, &spec->quotas, true, &q, err);
+    }
+    if (rc == 0 && spec->wants_token) {
+        rc = store_token_put(t->store, spec->token, r->seq, SCOPE_CLOUD, err);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    t->cloud->ledger.tokens_changed = true;
+    change_answer(t, c, r);
+    if (spec->wants_token) {
+        answer_with_token(c, spec->token);
+    }
     return 0;
 }
 
-static int delete_all(struct txn *t, enum kind kind, int64_t project, struct error *err)
+int project_update(struct txn *t, struct change *c, struct error *err)
 {
-    struct ids ids = {.txn = t};
+    int64_t ttl = c->request.project_update.ttl_ns;
     struct resource *r;
 
-    int rc = store_each(t->store, kind, project, collect, &ids, err);
-    for (struct id_link *link = ids.first; rc == 0 && link != NULL; link = link->next) {
-        rc = txn_load(t, kind, project, link->id, &r, err);
-        if (rc == 0) {
-            rc = kind == KIND_FAULT ? fault_remove(t, r, err) : txn_delete(t, r, err);
-        }
+    int rc = project_load(t, c->id, &r, err);
+    if (rc == 0 && ttl > 0 && is_default(r)) {
+        rc = error_set(err, ERROR_IN_USE, "ttl", "the default project stays");
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    r->transition_ns = ttl > 0 ? t->now_ns + ttl : 0;
+    rc = txn_put(t, r, err);
+    if (rc == 0) {
+        change_answer(t, c, r);
     }
     return rc;
 }
 
 int project_delete(struct txn *t, struct change *c, struct error *err)
 {
-    static const enum kind kinds[] = {KIND_ROUTE,   KIND_LOAD_BALANCER, KIND_TARGET_POOL,
-                                      KIND_ADDRESS, KIND_INSTANCE,      KIND_FAULT,
-                                      KIND_CLUSTER};
     struct resource *r;
 
-    if (strcmp(c->id, "default") == 0) {
-        return error_set(err, ERROR_IN_USE, NULL, "the default project stays");
-    }
     int rc = project_load(t, c->id, &r, err);
-    for (size_t i = 0; rc == 0 && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-        rc = delete_all(t, kinds[i], r->seq, err);
+    if (rc == 0 && is_default(r)) {
+        rc = error_set(err, ERROR_IN_USE, NULL, "the default project stays");
     }
-    rc = rc < 0 ? rc : quota_drop(t, r, err);
-    if (rc == 0) {
-        rc = store_tokens_delete(t->store, r->seq, err);
-    }
-    if (rc == 0) {
-        memset(t->cloud->ledger.pool_full, 0, sizeof(t->cloud->ledger.pool_full));
-        t->cloud->ledger.tokens_changed = true;
-        rc = txn_delete(t, r, err);
-    }
-    return rc;
+    return rc < 0 ? rc : project_end(t, r, err);
+}
+
+static int project_due(struct txn *t, struct resource *r, struct error *err)
+{
+    t->operation = "project.expired";
+    return project_end(t, r, err);
 }
 
 int project_create_token(struct txn *t, struct change *c, struct error *err)
@@ -228,6 +235,11 @@ int cloud_authenticate(struct cloud *cloud, const char *token, size_t length, st
         return 0;
     }
     return error_set(err, ERROR_UNAUTHORIZED, "Authorization", "this token is not known");
+}
+
+int64_t cloud_projects_ended(struct cloud *cloud)
+{
+    return atomic_load(&cloud->projects_ended);
 }
 
 bool cloud_project_lives(struct cloud *cloud, int64_t project)

@@ -73,12 +73,19 @@ static void encode_quota(const struct resource *r, struct json_writer *w)
     jw_object_end(w);
 }
 
+static int remove_quota(struct txn *t, struct resource *r, struct error *err)
+{
+    t->cloud->ledger.rates_changed = true;
+    return txn_delete(t, r, err);
+}
+
 const struct kind_ops quota_kind = {
     .kind = KIND_QUOTA,
     .size = sizeof(struct quota),
     .pack = pack_quota,
     .unpack = unpack_quota,
     .encode = encode_quota,
+    .remove = remove_quota,
 };
 
 // --- operations ---
@@ -175,24 +182,13 @@ int quota_update(struct txn *t, struct change *c, struct error *err)
     return write_by_name(t, c, false, err);
 }
 
-int quota_drop(struct txn *t, const struct resource *project, struct error *err)
-{
-    struct resource *r;
-    int rc = txn_find(t, KIND_QUOTA, 0, project->id, &r, err);
-
-    if (rc > 0) {
-        t->cloud->ledger.rates_changed = true;
-        rc = txn_delete(t, r, err);
-    }
-    return rc;
-}
-
 int quota_delete(struct txn *t, struct change *c, struct error *err)
 {
-    struct resource *project;
+    struct resource *project, *r;
     int rc = project_load(t, c->id, &project, err);
 
-    return rc < 0 ? rc : quota_drop(t, project, err);
+    rc = rc < 0 ? rc : txn_find(t, KIND_QUOTA, 0, project->id, &r, err);
+    return rc > 0 ? remove_quota(t, r, err) : rc;
 }
 
 // --- what is shown ---

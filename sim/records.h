@@ -251,7 +251,7 @@ struct latency { // id and name are the transition's name, for example instance.
     struct distribution distribution;
 };
 
-struct project { // id is made, name unique
+struct project { // id is made, name unique; its timed transition, if any, is its end
     struct resource r;
 };
 
@@ -282,6 +282,8 @@ struct kind_ops {
     // A timed transition is due: changes the record and writes it through txn_put/txn_delete.
     // NULL: has no timed transitions.
     int (*due)(struct txn *t, struct resource *r, struct error *err);
+    // Its project ends: takes it away, with what it holds beside its row. NULL: txn_delete.
+    int (*remove)(struct txn *t, struct resource *r, struct error *err);
 };
 
 #endif

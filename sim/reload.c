@@ -14,6 +14,7 @@ int cloud_reload(struct cloud *cloud, struct error *err)
     rc = rc < 0 ? rc : faults_load(cloud, err);
     news_batch_truncate(&cloud->pending, 0); // nobody has watched what a new database begins with
     cloud->trimmed_idempotency_ns = 0;
+    atomic_fetch_add(&cloud->projects_ended, 1); // any of them may be gone
     ledger_publish(cloud);
     cloud->ledger.outbox_changed = cloud->ledger.clusters_changed = true;
     outbox_committed(cloud); // a backend runs what is wanted now, and looks at what there is

@@ -108,9 +108,29 @@ static int remember_answer(struct txn *t, const struct change *c, struct error *
     return store_idempotent_put(t->store, &entry, err);
 }
 
+// Who was let in while the project was still there changes nothing in it once it has ended.
+static int check_project(struct txn *t, const struct change *c, struct error *err)
+{
+    struct cloud *cloud = t->cloud;
+
+    if (c->project == 0 || (!cloud->ledger.project_ended &&
+                            c->projects_ended == atomic_load(&cloud->projects_ended))) {
+        return 0;
+    }
+    int rc = store_has(t->store, KIND_PROJECT, c->project, err);
+    if (rc == 0) {
+        return error_set(err, ERROR_UNAUTHORIZED, "Authorization", "the project has ended");
+    }
+    return rc < 0 ? rc : 0;
+}
+
 static int apply(struct txn *t, struct change *c, struct error *err)
 {
-    int rc = c->idempotency_key == NULL ? 0 : answer_again(t, c, err);
+    int rc = check_project(t, c, err);
+
+    if (rc == 0 && c->idempotency_key != NULL) {
+        rc = answer_again(t, c, err);
+    }
 
     if (c->if_match > 0 && c->if_match_epoch >= 0 && c->if_match_epoch != t->cloud->epoch) {
         c->if_match = NO_REVISION; // the same number, of a cloud that is no more
@@ -277,7 +297,11 @@ static void reload(struct cloud *cloud, struct error *err)
     if (cloud->ledger.rates_changed && rates_reload(cloud, err) < 0) {
         log_line(LOG_ERROR, "rate limits could not be read", "error", err->message, NULL);
     }
+    if (cloud->ledger.project_ended) {
+        atomic_fetch_add(&cloud->projects_ended, 1);
+    }
     cloud->ledger.tokens_changed = cloud->ledger.rates_changed = false;
+    cloud->ledger.project_ended = false;
 }
 
 // Commits and publishes, or puts everything back.

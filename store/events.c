@@ -131,6 +131,18 @@ int store_idempotent_trim(struct store *s, int64_t before_ns, struct error *err)
     return statement_run(&s->c, st, err);
 }
 
+int store_idempotent_delete(struct store *s, int64_t project, struct error *err)
+{
+    sqlite3_stmt *st;
+    int result = statement_get(&s->c, USE_IDEMPOTENT_DELETE,
+                               "DELETE FROM idempotent WHERE project = ?1", &st, err);
+
+    if (result < 0)
+        return result;
+    sqlite3_bind_int64(st, 1, project);
+    return statement_run(&s->c, st, err);
+}
+
 // --- tokens ---
 
 int store_token_put(struct store *s, const char *token, int64_t project, int scope,

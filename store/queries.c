@@ -25,6 +25,26 @@ int store_get(struct store *s, enum kind kind, int64_t project, const char *id, 
     return row_read_one(s, st, kind, arena, out, err);
 }
 
+static void has_sql(struct buffer *sql, enum kind kind, unsigned shape)
+{
+    (void)shape;
+    buffer_printf(sql, "SELECT 1 FROM %s WHERE seq = ?1", kind_name(kind));
+}
+
+int store_has(struct store *s, enum kind kind, int64_t seq, struct error *err)
+{
+    sqlite3_stmt *st;
+    int result = store_prepared(s, USE_HAS, kind, 0, has_sql, &st, err);
+
+    if (result < 0)
+        return result;
+    sqlite3_bind_int64(st, 1, seq);
+    result = statement_step(&s->c, st, err);
+    if (result == 1)
+        sqlite3_reset(st);
+    return result;
+}
+
 // Shape of a search: which conditions it has.
 enum { FIND_PROJECT = 1, FIND_NAME = 2, FIND_OWN = 4 };
 

@@ -189,9 +189,9 @@ static const char *const event_sql[] = {
 #define EVENT_ORDER " ORDER BY revision LIMIT ?2"
     [EVENT_ALL] = EVENT_SELECT EVENT_ORDER,
     [EVENT_OF_KIND] = EVENT_SELECT " AND kind = ?3" EVENT_ORDER,
-    [EVENT_OF_PROJECT] = EVENT_SELECT " AND project IN (0, ?4)" EVENT_ORDER,
+    [EVENT_OF_PROJECT] = EVENT_SELECT " AND project IN (0, ?4) AND kind <> ?5" EVENT_ORDER,
     [EVENT_OF_KIND | EVENT_OF_PROJECT] =
-        EVENT_SELECT " AND kind = ?3 AND project IN (0, ?4)" EVENT_ORDER,
+        EVENT_SELECT " AND kind = ?3 AND project IN (0, ?4) AND kind <> ?5" EVENT_ORDER,
 };
 
 static struct event read_event(sqlite3_stmt *st)
@@ -226,6 +226,7 @@ static int each_event(struct reader *r, const struct event_query *query,
     sqlite3_bind_int(st, 2, query->limit);
     sqlite3_bind_int(st, 3, query->kind);
     sqlite3_bind_int64(st, 4, query->project);
+    sqlite3_bind_int(st, 5, query->tenant ? KIND_PROJECT : -1);
     while ((result = statement_step(&r->c, st, err)) == 1) {
         struct event event = read_event(st);
         result = each(context, &event);

@@ -153,6 +153,8 @@ int store_next_transition(struct store *s, int64_t *out_ns, struct error *err);
 int store_each(struct store *s, enum kind kind, int64_t project,
                int (*each)(void *context, const struct row *row, struct error *err), void *context,
                struct error *err);
+// Whether the row is there: 1, 0, negative an error.
+int store_has(struct store *s, enum kind kind, int64_t seq, struct error *err);
 int store_count(struct store *s, enum kind kind, int64_t project, int64_t *out, struct error *err);
 
 // Replaces the tags by which lists of the kind can be filtered.
@@ -197,6 +199,7 @@ int store_idempotent_get(struct store *s, int64_t project, const char *operation
                          struct arena *arena, struct idempotent *out,
                          struct error *err); // three-way
 int store_idempotent_put(struct store *s, const struct idempotent *entry, struct error *err);
+int store_idempotent_delete(struct store *s, int64_t project, struct error *err);
 int store_idempotent_trim(struct store *s, int64_t before_ns, struct error *err);
 
 int store_token_put(struct store *s, const char *token, int64_t project, int scope,
@@ -259,6 +262,7 @@ struct event_query {
     int64_t project; // events of this project and of none; 0: all
     int kind;        // -1: all
     int limit;
+    bool tenant; // not those of projects as such (KIND_PROJECT): they tell of other tenants
 };
 // Calls `each` in revision order (bytes live until it returns; negative stops). ERROR_COMPACTED
 // when events after `since` are gone already. *out_revision: newest revision in the snapshot.

@@ -47,7 +47,7 @@ def made_for(api, operation):
     if "{name}" in template:
         parameters["name"] = {"zones": "mock-1z", "instance_types": "tiny", "projects": "team", "quotas": "team",
                               "clusters": "kind"}[collection]
-    if operation == "projects.create_token" or collection == "quotas":
+    if operation in ("projects.create_token", "projects.update") or collection == "quotas":
         api.post("/sim/v1/projects", {"name": "team"}, expect=201)
     return {name: value for name, value in parameters.items() if "{" + name + "}" in template}
 
@@ -149,6 +149,7 @@ def walk_the_rest(call):
     call("projects.list")
     call("projects.get", name="team")
     call("projects.create_token", {}, name="team")
+    call("projects.update", {"ttl": "1h"}, name="team")
     call("quotas.put", {"instances": 1}, name="team")
     call("quotas.update", {"routes": 1}, name="team")
     for operation in ("get", "delete"):

@@ -45,3 +45,20 @@ def test_a_zone_is_given_capacity_and_keeps_it(cli):
     cli("instance", "create", "--zone", "mock-1a", "--type", "large")
     for bad in ("small", "=1", "small=-1", "small=x"):
         assert "--capacity" in cli.error("zone", "set", "mock-1a", "--capacity", bad, code="usage")
+
+
+def test_an_ephemeral_project_is_made_used_prolonged_and_gone(cli):
+    made = cli.json("project", "create", "ci-17", "--ttl", "1h", "--with-token", "--instances", "1", "--write-rate", "5:20")
+    assert made["expires_at"] == "2026-01-01T01:00:00.000Z"
+    tenant = {"MOCKCLOUD_TOKEN": made["token"]}
+    cli("instance", "create", "web", env=tenant)
+    assert cli.json("ls", "--project", "ci-17") == cli.json("ls", env=tenant) != []
+    assert row(cli.lines("quota", "ls", env=tenant), "instances")[:4] == ["instances", "1", "1", "0"]
+    header, line = cli.lines("project", "create", "other", "--with-token")
+    assert header.split() == ["NAME", "ID", "EXPIRES", "TOKEN"] and len(line.split()[3]) == 64
+    assert cli.json("project", "update", "ci-17", "--ttl", "2h")["expires_at"] == "2026-01-01T02:00:00.000Z"
+    assert "expires_at" not in cli.json("project", "update", "other", "--ttl", "none")
+    cli("clock", "advance", "2h")
+    assert cli.lines("project", "ls", "-o", "name") == ["default", "other"]
+    cli.run("ls", env=tenant, code="denied")
+    assert "--ttl" in cli.error("project", "create", "x", "--ttl", "soon", code="usage")
