@@ -256,8 +256,10 @@ int64_t model_next_due(const struct model *m)
 
 static const char *due_operation(const struct thing *x)
 {
+    const struct timed *t = timed_of(x->kind, x->state);
+
     if (x->kind != KIND_TARGET_POOL)
-        return transition_of[timed_of(x->kind, x->state)->transition];
+        return t ? transition_of[t->transition] : NULL; // NULL: a notice's; it will say
     for (int i = 0; i < x->target_count; i++) {
         if (x->targets[i].due == x->due)
             return x->targets[i].health == TARGET_INITIAL ? "target.initial" : "target.draining";

@@ -18,6 +18,7 @@
 #define LISTENERS_OF_MODEL 6
 #define TRANSITIONS 12
 #define TYPES 4
+#define NOTICES_OF_MODEL 16
 #define QUOTAS 5
 
 extern const char *const tag_keys[TAG_KEYS];
@@ -52,6 +53,14 @@ struct shown_address { // of an instance, as in its document
     char text[2 * NAME_SIZE + 16];
 };
 
+struct notice_of_model {
+    char id[NAME_SIZE];
+    enum notice_kind kind;
+    enum notice_action action;
+    enum notice_state state;
+    int64_t deadline; // 0: none
+};
+
 struct listener_of_model {
     enum protocol protocol;
     int port, target_port;
@@ -71,6 +80,9 @@ struct thing {
     int ip_count;
     struct shown_address addresses[IPS_MAX]; // instance
     int address_count;
+    int64_t state_due;                                // instance: of its state alone; 0: none
+    struct notice_of_model notices[NOTICES_OF_MODEL]; // instance
+    int notice_count;
     char zone[NAME_SIZE], type[NAME_SIZE];                    // instance; zone: region
     char network[NAME_SIZE], cidr[NAME_SIZE], hop[NAME_SIZE]; // route
     bool hop_is_address;                                      // route
@@ -194,6 +206,14 @@ enum error_code model_patch_head(struct model *m, struct thing *x, const char *n
 enum error_code model_load(struct model *m, enum kind kind, const struct change *c,
                            struct thing **out);
 
+// Notices of an instance.
+void model_notices_follow(struct thing *x);               // it has entered its state
+void model_notices_reschedule(struct thing *x);           // sets x->due
+void model_notice_fire(struct model *m, struct thing *x); // one is due
+void model_check_notices(const struct thing *x, json_t *document);
+// Moves an instance, with all that follows.
+void model_instance_move(struct model *m, struct thing *x, int state);
+
 // Told when an instance has changed its state or is gone.
 void model_routes_follow(struct model *m, const struct thing *instance);
 void model_pools_follow(struct model *m, const struct thing *instance);
@@ -221,7 +241,8 @@ model_apply model_instance_create, model_instance_update, model_instance_start, 
     model_balancer_create, model_balancer_update, model_balancer_add, model_balancer_remove,
     model_balancer_delete, model_zone_put, model_zone_delete, model_type_put, model_type_delete,
     model_latency_put, model_latency_delete, model_project_create, model_project_delete,
-    model_quota_put, model_quota_update, model_quota_delete;
+    model_quota_put, model_quota_update, model_quota_delete, model_interrupt, model_acknowledge,
+    model_cancel_notices;
 
 // Removes the project's quotas, if it has any.
 void model_quota_drop(struct model *m, const struct thing *project);

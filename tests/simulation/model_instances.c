@@ -21,14 +21,25 @@ void model_check_instance(const struct thing *x, json_t *document)
         must_be(x, a, "type", address_type_names[x->addresses[n].type]);
         must_be(x, a, "address", x->addresses[n].text);
     }
+    model_check_notices(x, document);
 }
 
 // --- moving ---
 
-static void move(struct model *m, struct thing *x, int state)
+static bool enter(struct model *m, struct thing *x, int state)
+{
+    bool gone = model_enter(m, x, state);
+
+    x->state_due = x->due;
+    model_notices_follow(x);
+    model_notices_reschedule(x);
+    return gone;
+}
+
+void model_instance_move(struct model *m, struct thing *x, int state)
 {
     int before = x->state;
-    bool gone = model_enter(m, x, state);
+    bool gone = enter(m, x, state);
     struct thing after = *x; // x itself may go
 
     if (gone)
@@ -43,7 +54,10 @@ static void move(struct model *m, struct thing *x, int state)
 
 void model_instance_due(struct model *m, struct thing *x)
 {
-    move(m, x, model_deadline_state(x));
+    if (x->state_due && x->state_due <= m->now)
+        model_instance_move(m, x, model_deadline_state(x));
+    else
+        model_notice_fire(m, x);
 }
 
 // --- create ---
@@ -214,7 +228,7 @@ static enum error_code create_one(struct model *m, const struct change *c, const
         model_drop(x);
         return code;
     }
-    model_enter(m, x, INSTANCE_PENDING);
+    enter(m, x, INSTANCE_PENDING);
     model_written(m, x);
     return ERROR_NONE;
 }
@@ -327,7 +341,7 @@ static enum error_code act(struct model *m, const struct change *c, enum instanc
     if (wanted == INSTANCE_PENDING && code == ERROR_NONE)
         code = model_place_left(m, x->zone, x->type, 1);
     if (code == ERROR_NONE)
-        move(m, x, next);
+        model_instance_move(m, x, next);
     return code;
 }
 
