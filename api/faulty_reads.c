@@ -2,63 +2,26 @@
 
 #include "api/documents.h"
 #include "api/endpoint.h"
+#include "api/injection.h"
 #include "api/json_in.h"
 #include "api/wrong_answers.h"
 
 #include <string.h>
 
-// --- asking the rules ---
-
-// Completes the target of a single read by the document as it is now.
-static bool look(void *context, struct fault_target *inout)
-{
-    struct faulty_read *f = context;
-    struct request *r = f->request;
-    struct buffer document = {0};
-    int64_t revision;
-    json_t *parsed = NULL;
-
-    if (cloud_get(r->api->cloud, f->kind, f->project, inout->id, &document, &revision, NULL) >= 0)
-        parsed = document_parse((struct bytes){document.data, document.length});
-    buffer_fini(&document);
-    if (parsed)
-        document_target(parsed, f->kind, &r->arena, inout);
-    f->looked_at = parsed; // its strings are the target's
-    return parsed != NULL;
-}
-
-bool faulty_begin(struct faulty_read *f, struct request *r, int64_t project, const char *id,
+bool faulty_begin(struct faulty_read *f, struct request *r, int64_t project,
                   const struct query *query)
 {
-    struct fault_target target = {.kind = (int)r->endpoint->kind, .id = id};
-    struct fault_call call = {
-        .places = FAULT_BIT(FAULT_AT_READ),
-        .operation = r->endpoint->operation,
-        .project = r->project,
-        .scope = (int)r->who.scope,
-        .user_agent = r->headers.user_agent,
-        .target = &target,
-        .look = id ? look : NULL,
-        .context = f,
-        .many = !id,
-    };
-
-    f->verdict.count = 0;
-    f->looked_at = NULL;
-    if (r->endpoint->access != ACCESS_CLOUD) // the hand of God is never deceived
+    if (!r->injection)
         return false;
-    f->request = r;
-    f->kind = r->endpoint->kind;
-    f->project = project;
-    f->query = query;
-    fault_decide(r->api->cloud, &call, &f->verdict);
-    return f->verdict.count > 0;
-}
-
-void faulty_end(struct faulty_read *f)
-{
-    json_decref(f->looked_at);
-    fault_verdict_fini(&f->verdict);
+    *f = (struct faulty_read){.request = r,
+                              .verdict = &r->injection->verdict,
+                              .kind = r->endpoint->kind,
+                              .project = project,
+                              .query = query};
+    for (size_t i = 0; i < f->verdict->count; i++)
+        if (fault_place_of(f->verdict->fired[i].fault->effect.type) == FAULT_AT_READ)
+            return true;
+    return false;
 }
 
 // --- what has changed: as it was, as it is, or not at all ---
@@ -72,8 +35,8 @@ static bool selects(const struct fault_fired *fired, const struct fault_target *
 static enum past_choice choose(void *context, const struct past *past)
 {
     struct faulty_read *f = context;
-    const struct fault_fired *hide = fault_verdict_find(&f->verdict, FAULT_HIDE_NEW);
-    const struct fault_fired *stale = fault_verdict_find(&f->verdict, FAULT_STALE_READ);
+    const struct fault_fired *hide = fault_verdict_find(f->verdict, FAULT_HIDE_NEW);
+    const struct fault_fired *stale = fault_verdict_find(f->verdict, FAULT_STALE_READ);
     struct fault_target target = {.kind = (int)f->kind, .id = past->id};
     enum past_choice choice;
     json_t *then = document_parse(past->then), *now = document_parse(past->now), *seen;
@@ -93,8 +56,8 @@ static enum past_choice choose(void *context, const struct past *past)
 // False: the rules that have fired do not reach into the past.
 static bool view_of(struct faulty_read *f, struct past_view *out)
 {
-    const struct fault_fired *hide = fault_verdict_find(&f->verdict, FAULT_HIDE_NEW);
-    const struct fault_fired *stale = fault_verdict_find(&f->verdict, FAULT_STALE_READ);
+    const struct fault_fired *hide = fault_verdict_find(f->verdict, FAULT_HIDE_NEW);
+    const struct fault_fired *stale = fault_verdict_find(f->verdict, FAULT_STALE_READ);
     int64_t now = cloud_now(f->request->api->cloud);
 
     *out = (struct past_view){.choose = choose, .context = f};
@@ -116,8 +79,8 @@ static bool alters(const struct fault_fired *fired)
 
 static bool any_alters(const struct faulty_read *f)
 {
-    for (size_t i = 0; i < f->verdict.count; i++)
-        if (alters(&f->verdict.fired[i]))
+    for (size_t i = 0; i < f->verdict->count; i++)
+        if (alters(&f->verdict->fired[i]))
             return true;
     return false;
 }
@@ -148,12 +111,12 @@ static void alter(struct faulty_read *f, json_t *document)
     struct fault_target target;
 
     document_target(document, f->kind, &f->request->arena, &target);
-    for (size_t i = 0; i < f->verdict.count; i++) {
-        const struct fault *fault = f->verdict.fired[i].fault;
+    for (size_t i = 0; i < f->verdict->count; i++) {
+        const struct fault *fault = f->verdict->fired[i].fault;
         const char *name = NULL;
 
         // one document was selected when the rules were asked
-        if (!alters(&f->verdict.fired[i]) || (f->query && !fault_selects(fault, &target)))
+        if (!alters(&f->verdict->fired[i]) || (f->query && !fault_selects(fault, &target)))
             continue;
         if (fault->effect.wrong == FAULT_WRONG_DUPLICATE_NAMES)
             name = first_name(f);
@@ -195,7 +158,7 @@ int faulty_get(struct faulty_read *f, const char *id, struct buffer *out, int64_
 
 static void reorder(struct faulty_read *f, json_t *items)
 {
-    const struct fault_fired *fired = fault_verdict_find(&f->verdict, FAULT_REORDER);
+    const struct fault_fired *fired = fault_verdict_find(f->verdict, FAULT_REORDER);
     bool *chosen = arena_alloc(&f->request->arena, json_array_size(items) + 1);
     json_t *item;
     size_t i;
@@ -248,7 +211,7 @@ int faulty_list(struct faulty_read *f, const struct list_query *query, struct bu
             ? cloud_list_past(cloud, query, &view, out, &count, out_next_seq, out_revision, err)
             : cloud_list(cloud, query, out, &count, out_next_seq, out_revision, err);
 
-    if (result < 0 || !(any_alters(f) || fault_verdict_find(&f->verdict, FAULT_REORDER)))
+    if (result < 0 || !(any_alters(f) || fault_verdict_find(f->verdict, FAULT_REORDER)))
         return result;
     return rewrite(f, out, start, err);
 }

@@ -8,22 +8,18 @@
 #include "api/request.h"
 #include "sim/fault.h"
 
-#include <jansson.h>
-
 struct faulty_read {
     struct request *request;
+    const struct fault_verdict *verdict; // the request's
     enum kind kind;
     int64_t project;           // whose resources; 0: any
     const struct query *query; // of lists; NULL: one document
-    struct fault_verdict verdict;
-    json_t *looked_at; // the document of a single read; NULL: nobody has asked
 };
 
-// Asks the rules: true when one has fired and the read is to be made with faulty_get or
-// faulty_list. Ended by faulty_end, whatever the answer. `id` NULL: a list.
-bool faulty_begin(struct faulty_read *f, struct request *r, int64_t project, const char *id,
+// Whether a rule that the request has met (api/injection.h) changes what is read: the read is then
+// made with faulty_get or faulty_list. `query` NULL: one document.
+bool faulty_begin(struct faulty_read *f, struct request *r, int64_t project,
                   const struct query *query);
-void faulty_end(struct faulty_read *f);
 
 // As cloud_get and cloud_list; the list is written after a '['. *out_altered: the document is not
 // the one that has this revision.

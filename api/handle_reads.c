@@ -67,12 +67,11 @@ int handle_get(struct request *r, struct error *err)
         snprintf(id, sizeof(id), "%s", decoded);
     }
     buffer_reserve(&r->reply.body, 1024);
-    if (faulty_begin(&faulty, r, project_of(r), id, NULL))
+    if (faulty_begin(&faulty, r, project_of(r), NULL))
         result = faulty_get(&faulty, id, &r->reply.body, &revision, &altered, err);
     else
         result = cloud_get(r->api->cloud, r->endpoint->kind, project_of(r), id, &r->reply.body,
                            &revision, err);
-    faulty_end(&faulty);
     if (result < 0)
         return result;
     answer_document(r, revision, altered);
@@ -200,11 +199,10 @@ int handle_list(struct request *r, struct error *err)
     if (result < 0)
         return result;
     buffer_append_string(&r->reply.body, "{\"items\":[");
-    if (faulty_begin(&faulty, r, list.project, NULL, &q))
+    if (faulty_begin(&faulty, r, list.project, &q))
         result = faulty_list(&faulty, &list, &r->reply.body, &next, &revision, err);
     else
         result = cloud_list(r->api->cloud, &list, &r->reply.body, &count, &next, &revision, err);
-    faulty_end(&faulty);
     if (result < 0)
         return result;
     put_list_end(&r->reply.body, q.fingerprint, next, revision);

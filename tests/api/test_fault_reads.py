@@ -323,10 +323,12 @@ def test_lists_and_single_reads_agree_under_any_rules(api, random_seed):
 def test_firings_are_counted(api):
     one = api.instance(name="one")
     fault = rule(api, "instances.get", {"stale_read": {"revisions": 1}}, times=2)
-    for _ in range(4):
-        api.request("GET", f"/v1/instances/{one['id']}")
+    for _ in range(2):
+        api.missing(f"/v1/instances/{one['id']}")
+    for _ in range(2):
+        assert api.get(f"/v1/instances/{one['id']}") == one
     stats = api.get(f"/sim/v1/faults/{fault}/stats")
-    assert stats["fired"] == 2
+    assert (stats["matched"], stats["fired"]) == (4, 2)
 
 
 def test_the_hand_of_god_and_other_projects_see_the_truth(server, api, connect):
