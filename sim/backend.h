@@ -82,6 +82,9 @@ int cloud_backend_attach(struct cloud *cloud, const struct backend_ops *ops, voi
 // Cancels what runs and waits for it; what is not done stays in the outbox. Harmless without one.
 void cloud_backend_detach(struct cloud *cloud);
 bool cloud_has_backend(struct cloud *cloud);
+// Of a stepped cloud, which has no workers: runs the effect that has waited longest, without
+// waiting for its next try. False: nothing is to be done.
+bool cloud_run_effect(struct cloud *cloud);
 
 // For the backend: what it saw. Waits until it is applied; *out_stale: look again soon.
 int cloud_report_cluster(struct cloud *cloud, const struct cluster_report *report, bool *out_stale,

@@ -146,7 +146,7 @@ static void *work(void *argument);
 
 static void start_workers(struct outbox *o)
 {
-    while (o->ops && o->items && o->worker_count < WORKERS) {
+    while (!o->cloud->stepped && o->ops && o->items && o->worker_count < WORKERS) {
         if (pthread_create(&o->workers[o->worker_count], NULL, work, o) != 0) {
             log_line(LOG_ERROR, "no more threads for effects", NULL);
             return;
@@ -312,6 +312,22 @@ static void run_one(struct outbox *o, struct item *item)
         item_free(item);
     }
     pthread_cond_broadcast(&o->wake);
+}
+
+bool cloud_run_effect(struct cloud *cloud)
+{
+    struct outbox *o = cloud->outbox;
+    struct item *next = NULL;
+
+    pthread_mutex_lock(&o->lock);
+    for (struct item *item = o->items; o->ops && item; item = item->next) {
+        if (!is_held_up(o, item) && (!next || item->not_before < next->not_before))
+            next = item;
+    }
+    if (next)
+        run_one(o, next);
+    pthread_mutex_unlock(&o->lock);
+    return next != NULL;
 }
 
 static void *work(void *argument)
