@@ -459,7 +459,7 @@ static bool has_place(const struct endpoint *e, enum fault_place place)
         return false;
     switch (place) {
     case FAULT_AT_READ:
-        return e->method == METHOD_GET && e->kind != KIND_COUNT;
+        return endpoint_reads(e);
     case FAULT_AT_CHANGE:
         return e->apply != NULL;
     case FAULT_AT_STREAM:

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "sim/change.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -92,6 +93,8 @@ struct endpoint {
 
 extern const struct endpoint endpoints[];
 extern const size_t endpoint_count;
+// Whether it answers documents of resources: one, or a list.
+bool endpoint_reads(const struct endpoint *e);
 
 #define ENDPOINT_MAX 160 // room of arrays that are indexed by endpoint; checked by a unit test
 

@@ -218,3 +218,8 @@ const struct endpoint endpoints[] = {
 };
 
 const size_t endpoint_count = sizeof(endpoints) / sizeof(endpoints[0]);
+
+bool endpoint_reads(const struct endpoint *e)
+{
+    return e->handle == handle_get || e->handle == handle_list;
+}

@@ -31,11 +31,12 @@ static bool look(void *context, struct fault_target *inout)
 {
     struct request *r = context;
     struct buffer text;
-    int64_t revision;
+    int64_t revision,
+        project = inout->kind <= KIND_ROUTE ? r->project : 0; // the catalogue is nobody's
     json_t *document = NULL;
 
     buffer_init(&text);
-    if (inout->id && cloud_get(r->api->cloud, (enum kind)inout->kind, r->project, inout->id, &text,
+    if (inout->id && cloud_get(r->api->cloud, (enum kind)inout->kind, project, inout->id, &text,
                                &revision, NULL) == 0)
         document = json_loadb(text.data, text.length, 0, NULL);
     buffer_fini(&text);
@@ -156,7 +157,7 @@ static void ask(struct request *r)
     struct fault_target target = {.kind = e->kind == KIND_COUNT ? -1 : (int)e->kind};
     struct fault_call call = {
         .places = FAULT_BIT(FAULT_AT_DOOR) | FAULT_BIT(FAULT_AT_REPLY) |
-                  (is_read ? FAULT_BIT(FAULT_AT_READ) : 0),
+                  (endpoint_reads(e) ? FAULT_BIT(FAULT_AT_READ) : 0),
         .operation = e->operation,
         .project = r->project,
         .scope = (int)r->who.scope,

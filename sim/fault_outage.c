@@ -186,36 +186,45 @@ static int each_instance(struct txn *t, const struct fault *f, const struct othe
 
 // --- beginning and ending ---
 
+// What an outage does is the cloud's own doing: no limit refuses it.
+static void nobody_asks(struct txn *t, const char *operation)
+{
+    t->operation = operation;
+    t->cause = CAUSE_TIMER;
+}
+
 int fault_begins(struct txn *t, struct fault *f, struct error *err)
 {
-    const char *asked = t->operation;
+    struct txn asked = *t;
     int rc;
 
     if (!is_outage(f) || f->r.state != OUTAGE_ON)
         return 0;
-    t->operation = "zone.outage";
+    nobody_asks(t, "zone.outage");
     rc = set_zone(t, f, false, err);
     if (rc == 0)
         rc = each_instance(t, f, NULL, err);
-    t->operation = asked;
+    t->operation = asked.operation;
+    t->cause = asked.cause;
     return rc;
 }
 
 int fault_outage_end(struct txn *t, const struct fault *f, struct error *err)
 {
     struct others others = {.arena = t->arena, .ended = f};
-    const char *asked = t->operation;
+    struct txn asked = *t;
     int rc;
 
     if (f->r.state != OUTAGE_ON)
         return 0;
-    t->operation = "zone.recovery";
+    nobody_asks(t, "zone.recovery");
     rc = store_each(t->store, KIND_FAULT, 0, look_at, &others, err);
     if (rc == 0 && !keeps_down(&others, 0))
         rc = set_zone(t, f, true, err);
     if (rc == 0)
         rc = each_instance(t, f, &others, err);
-    t->operation = asked;
+    t->operation = asked.operation;
+    t->cause = asked.cause;
     return rc;
 }
 

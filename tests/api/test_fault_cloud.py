@@ -322,3 +322,11 @@ def test_the_same_seed_gives_the_same_events(start, connect, tmp_path):
         logs.append(api.events())
     assert logs[0] == logs[1]
     assert {e["cause"].get("operation") for e in logs[0]} >= {"zone.outage", "zone.recovery"}
+
+
+def test_the_end_of_an_outage_asks_for_no_capacity(api):
+    one = api.instance(zone="mock-1a")
+    outage = rule(api, "*", {"zone_outage": {"zone": "mock-1a"}})
+    api.put("/sim/v1/zones/mock-1a", {"region": "mock-1", "capacity_total": 0})
+    forget(api, outage)
+    assert state(api, one) == "running"

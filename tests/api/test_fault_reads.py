@@ -340,3 +340,15 @@ def test_the_hand_of_god_and_other_projects_see_the_truth(server, api, connect):
     api.missing(f"/v1/instances/{mine['id']}")
     assert other.get(f"/v1/instances/{theirs['id']}")["name"] == "theirs"
     assert len(api.get("/sim/v1/projects")["items"]) == 2
+
+
+@pytest.mark.parametrize("operation", ["regions.list", "project.get", "events.list", "instances.create"])
+def test_what_is_no_document_or_list_is_refused(api, operation):
+    api.refuse("POST", "/sim/v1/faults", {"match": {"operations": [operation]}, "effect": {"reorder": {}}},
+               status=400, code="invalid_argument", field="match.operations[0]")
+
+
+def test_zones_can_be_selected_too(api):
+    rule(api, "zones.*", {"wrong_answer": {"what": "duplicate_names"}}, resource={"name": "mock-1c"})
+    assert [z["name"] for z in api.get("/v1/zones")["items"]] == ["mock-1a", "mock-1b", "mock-1a"]
+    assert api.get("/v1/zones/mock-1c")["name"] == "mock-1a"
