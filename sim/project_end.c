@@ -74,7 +74,8 @@ int instance_remove(struct txn *t, struct resource *r, struct error *err)
     struct instance *i = (struct instance *)r;
     int before = r->state, rc = 0;
 
-    if (i->provision == PROVISION_JOIN && before != INSTANCE_TERMINATED) {
+    if (i->backend == BACKEND_DOCKER && i->provision == PROVISION_JOIN &&
+        before != INSTANCE_TERMINATED) {
         r->state = INSTANCE_TERMINATING;
         rc = instance_want(t, i, before, err);
     }

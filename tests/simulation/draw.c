@@ -47,7 +47,8 @@ static const struct choice {
     {3, quota_put, "quotas.put", for_quota, KIND_QUOTA, false},
     {2, quota_update, "quotas.update", for_quota, KIND_QUOTA, false},
     {3, quota_delete, "quotas.delete", for_quota, KIND_QUOTA, false},
-    {1, project_create, "projects.create", for_catalogue, KIND_PROJECT, false},
+    {2, project_create, "projects.create", for_catalogue, KIND_PROJECT, false},
+    {1, project_update, "projects.update", for_catalogue, KIND_PROJECT, false},
     {1, project_delete, "projects.delete", for_catalogue, KIND_PROJECT, false},
 };
 

@@ -399,6 +399,11 @@ void for_quota(struct draw *d, const struct model *m, struct change *c)
     }
 }
 
+static int64_t draw_ttl(struct draw *d)
+{
+    return (int64_t)(1 + draw_below(d, 3600)) * NS_PER_S;
+}
+
 void for_catalogue(struct draw *d, const struct model *m, struct change *c)
 {
     static const char *const new_projects[] = {"blue", "green"};
@@ -414,9 +419,13 @@ void for_catalogue(struct draw *d, const struct model *m, struct change *c)
         c->request.instance_type.cpus = 1 + (int)draw_below(d, 3);
         c->request.instance_type.memory_mib = 1024;
         c->request.instance_type.max_pods = 110;
-    } else if (c->apply == project_create || c->apply == project_delete) {
+    } else if (c->apply == project_create) {
         c->request.project_create.name = PICK(d, new_projects);
-        c->id = draw_chance(d, 10) ? "default" : c->request.project_create.name;
+        c->request.project_create.ttl_ns = (int64_t)draw_below(d, 2) * draw_ttl(d);
+    } else if (c->apply == project_update || c->apply == project_delete) {
+        c->id = draw_chance(d, 10) ? "default" : PICK(d, new_projects);
+        if (c->apply == project_update)
+            c->request.project_update.ttl_ns = (int64_t)draw_below(d, 2) * draw_ttl(d);
     } else {
         c->id = draw_chance(d, 98) ? PICK(d, transition_of) : "instance.dreaming";
         draw_distribution(d, &c->request.latency);

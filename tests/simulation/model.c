@@ -286,6 +286,8 @@ void model_advance(struct model *m, int64_t to, bool may_be_cut_short)
             model_route_due(m, x);
         else if (x->kind == KIND_TARGET_POOL)
             model_pool_due(m, x);
+        else if (x->kind == KIND_PROJECT)
+            model_project_due(m, x);
         else
             model_balancer_due(m, x);
     }

@@ -221,6 +221,7 @@ void model_instance_due(struct model *m, struct thing *x);
 void model_route_due(struct model *m, struct thing *x);
 void model_pool_due(struct model *m, struct thing *x);
 void model_balancer_due(struct model *m, struct thing *x);
+void model_project_due(struct model *m, struct thing *x);
 
 // Of the documents: what the kind has beyond the common fields.
 void model_check_instance(const struct thing *x, json_t *document);
@@ -231,6 +232,8 @@ void model_check_address(const struct thing *x, json_t *document);
 void model_check_catalogue(const struct thing *x, json_t *document);
 void must_be(const struct thing *x, json_t *document, const char *key,
              const char *value); // NULL: absent
+void must_be_time(const struct thing *x, json_t *document, const char *key,
+                  int64_t ns); // 0: absent
 void must_be_int(const struct thing *x, json_t *document, const char *key, int64_t value);
 
 typedef enum error_code model_apply(struct model *m, const struct change *c);
@@ -240,9 +243,9 @@ model_apply model_instance_create, model_instance_update, model_instance_start, 
     model_pool_delete, model_address_create, model_address_update, model_address_delete,
     model_balancer_create, model_balancer_update, model_balancer_add, model_balancer_remove,
     model_balancer_delete, model_zone_put, model_zone_delete, model_type_put, model_type_delete,
-    model_latency_put, model_latency_delete, model_project_create, model_project_delete,
-    model_quota_put, model_quota_update, model_quota_delete, model_interrupt, model_acknowledge,
-    model_cancel_notices;
+    model_latency_put, model_latency_delete, model_project_create, model_project_update,
+    model_project_delete, model_quota_put, model_quota_update, model_quota_delete, model_interrupt,
+    model_acknowledge, model_cancel_notices;
 
 // Removes the project's quotas, if it has any.
 void model_quota_drop(struct model *m, const struct thing *project);

@@ -26,6 +26,12 @@ static void check_zone(const struct thing *x, json_t *document)
     check_limits(x, json_object_get(document, "capacity"), x->capacity, TYPES, type_names);
 }
 
+static void check_project(const struct thing *x, json_t *document)
+{
+    must_be(x, document, "id", x->id);
+    must_be_time(x, document, "expires_at", x->due);
+}
+
 void model_check_catalogue(const struct thing *x, json_t *document)
 {
     static const char *const quotas[QUOTAS] = {"instances", "load_balancers", "target_pools",
@@ -41,7 +47,7 @@ void model_check_catalogue(const struct thing *x, json_t *document)
     else if (x->kind == KIND_LATENCY)
         must_be(x, document, "distribution", distributions[x->distribution.kind]);
     else if (x->kind == KIND_PROJECT)
-        must_be(x, document, "id", x->id);
+        check_project(x, document);
 }
 
 // What a PUT of a kind that goes by name is about: `made` as it is to be, unless it is so already.
@@ -174,11 +180,22 @@ enum error_code model_latency_delete(struct model *m, const struct change *c)
 
 // --- projects ---
 
+static struct thing *project_named(const struct model *m, const char *name)
+{
+    for (size_t i = 0; i < m->things[KIND_PROJECT].count; i++) {
+        if (strcmp(m->things[KIND_PROJECT].items[i]->name, name) == 0)
+            return m->things[KIND_PROJECT].items[i];
+    }
+    return NULL;
+}
+
 enum error_code model_project_create(struct model *m, const struct change *c)
 {
+    const struct project_spec *spec = &c->request.project_create;
     struct thing *x = model_new(m, KIND_PROJECT, c, "prj");
 
-    snprintf(x->name, sizeof(x->name), "%s", c->request.project_create.name);
+    snprintf(x->name, sizeof(x->name), "%s", spec->name);
+    x->due = spec->ttl_ns > 0 ? m->now + spec->ttl_ns : 0;
     if (model_name_taken(m, x, x->name)) {
         model_drop(x);
         return ERROR_EXISTS;
@@ -187,32 +204,54 @@ enum error_code model_project_create(struct model *m, const struct change *c)
     return ERROR_NONE;
 }
 
-enum error_code model_project_delete(struct model *m, const struct change *c)
+enum error_code model_project_update(struct model *m, const struct change *c)
+{
+    int64_t ttl = c->request.project_update.ttl_ns;
+    struct thing *x = project_named(m, c->id);
+
+    if (!x)
+        return ERROR_NOT_FOUND;
+    if (ttl > 0 && strcmp(x->name, "default") == 0)
+        return ERROR_IN_USE;
+    x->due = ttl > 0 ? m->now + ttl : 0;
+    model_written(m, x);
+    return ERROR_NONE;
+}
+
+// Everything of it goes with it: what refers to others first, of a kind the newest first.
+static void end_project(struct model *m, struct thing *x)
 {
     static const enum kind kinds[] = {KIND_ROUTE, KIND_LOAD_BALANCER, KIND_TARGET_POOL,
                                       KIND_ADDRESS, KIND_INSTANCE};
-    struct things *projects = &m->things[KIND_PROJECT];
-    struct thing *x = NULL;
 
-    if (strcmp(c->id, "default") == 0)
-        return ERROR_IN_USE;
-    for (size_t i = 0; i < projects->count; i++) {
-        if (strcmp(projects->items[i]->name, c->id) == 0)
-            x = projects->items[i];
-    }
-    if (!x)
-        return ERROR_NOT_FOUND;
     for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
         struct things *all = &m->things[kinds[k]];
 
-        for (size_t i = all->count; i-- > 0;) { // newest first
+        for (size_t i = all->count; i-- > 0;) {
             if (all->items[i]->project == x->seq)
                 model_deleted(m, all->items[i]);
         }
     }
     model_quota_drop(m, x);
     model_deleted(m, x);
+}
+
+enum error_code model_project_delete(struct model *m, const struct change *c)
+{
+    struct thing *x = project_named(m, c->id);
+
+    if (!x)
+        return ERROR_NOT_FOUND;
+    if (strcmp(x->name, "default") == 0)
+        return ERROR_IN_USE;
+    end_project(m, x);
     return ERROR_NONE;
+}
+
+void model_project_due(struct model *m, struct thing *x)
+{
+    m->operation = "project.expired";
+    end_project(m, x);
 }
 
 // --- what a new database begins with ---
@@ -287,6 +326,7 @@ static const struct {
     {quota_update, model_quota_update},
     {quota_delete, model_quota_delete},
     {project_create, model_project_create},
+    {project_update, model_project_update},
     {project_delete, model_project_delete},
 };
 
@@ -330,6 +370,16 @@ static bool is_known(const struct model *m, const struct key_of_model *key, cons
     return age < 2 * day && (c->replayed || c->error.code == ERROR_IDEMPOTENCY);
 }
 
+// It may have ended in the same batch.
+static bool has_project(const struct model *m, int64_t project)
+{
+    for (size_t i = 0; i < m->things[KIND_PROJECT].count; i++) {
+        if (m->things[KIND_PROJECT].items[i]->seq == project)
+            return true;
+    }
+    return false;
+}
+
 enum error_code model_change(struct model *m, const struct change *c)
 {
     uint64_t pool_next[6];
@@ -338,6 +388,8 @@ enum error_code model_change(struct model *m, const struct change *c)
 
     while (all[i].apply != c->apply)
         i++;
+    if (!has_project(m, c->project))
+        return ERROR_UNAUTHORIZED;
     if (c->idempotency_key) {
         const struct key_of_model *key = find_key(m, c);
         if (is_known(m, key, c))

@@ -88,7 +88,7 @@ void must_be_int(const struct thing *x, json_t *document, const char *key, int64
                  x->id, x->revision, key, (long long)json_integer_value(is), value);
 }
 
-static void must_be_time(const struct thing *x, json_t *document, const char *key, int64_t ns)
+void must_be_time(const struct thing *x, json_t *document, const char *key, int64_t ns)
 {
     char text[TIME_TEXT_MAX];
 

@@ -80,6 +80,26 @@ static void a_stopped_instance_can_be_terminated_however_full_its_zone_is(void *
     free(other);
 }
 
+static void what_goes_with_its_project_is_last_shown_as_it_was(void **state)
+{
+    struct sim *s = *state;
+    int64_t own = s->project;
+    struct change *c = request(s, project_create, NULL);
+    char *log;
+
+    c->request.project_create.name = "blue";
+    accepted(s, c);
+    assert_int_equal(cloud_project(s->cloud, "blue", &s->project, NULL), 0);
+    free(create_instance(s, NULL));
+    s->project = own;
+    int64_t before = cloud_revision(s->cloud);
+    accepted(s, request(s, project_delete, "blue"));
+    log = event_log(s, before);
+    assert_non_null(strstr(log, "\"type\":\"deleted\""));
+    assert_non_null(strstr(log, "\"state\":\"running\""));
+    free(log);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, sim_setup, sim_teardown)
 
 int main(void)
@@ -88,6 +108,7 @@ int main(void)
         TEST(the_next_deadline_is_of_what_is_left),
         TEST(an_advance_that_could_not_be_written_leaves_the_clock_where_it_was),
         TEST(a_stopped_instance_can_be_terminated_however_full_its_zone_is),
+        TEST(what_goes_with_its_project_is_last_shown_as_it_was),
         TEST(a_speed_that_could_not_be_written_leaves_a_manual_clock_manual),
     };
 
