@@ -304,28 +304,37 @@ static struct call *ring_slot(struct shard *s, size_t kept)
     return oldest;
 }
 
+// What needs no lock.
+static void describe(const struct request *r, int status, int64_t ns, struct call *out)
+{
+    out->latency_ns = ns;
+    out->wall_ns = clock_wall();
+    out->cloud_ns = cloud_now(r->api->cloud);
+    out->request = r->number;
+    out->operation = (uint16_t)(r->endpoint ? (size_t)(r->endpoint - endpoints) : endpoint_count);
+    out->status = (uint16_t)status;
+    out->method = r->method;
+    strcpy(out->fault, r->fault);
+    clean(r->path.data, r->path.length, out->path, sizeof(out->path));
+}
+
 void calls_record(struct calls *calls, const struct request *r, int status, int64_t ns)
 {
-    struct shard *s = my_shard(calls);
     struct call call, *kept;
+    struct shard *s;
 
-    call.latency_ns = ns;
-    call.wall_ns = clock_wall();
-    call.cloud_ns = cloud_now(r->api->cloud);
-    call.request = r->number;
-    call.operation = (uint16_t)(r->endpoint ? (size_t)(r->endpoint - endpoints) : endpoint_count);
-    call.status = (uint16_t)status;
-    call.method = r->method;
-    strcpy(call.fault, r->fault);
-    clean(r->path.data, r->path.length, call.path, sizeof(call.path));
+    if (calls->kept == 0)
+        return;
+    s = my_shard(calls);
+    describe(r, status, ns, &call);
     pthread_mutex_lock(&s->lock);
     call.number = atomic_fetch_add_explicit(&calls->numbers, 1, memory_order_relaxed) + 1;
     call.caller = caller_slot(s, r);
     call.generation = s->generations[call.caller];
     count(s, &call);
     kept = ring_slot(s, calls->kept);
-    if (kept)
-        *kept = call;
+    if (kept) // as far as the path goes
+        memcpy(kept, &call, offsetof(struct call, path) + strlen(call.path) + 1);
     pthread_mutex_unlock(&s->lock);
 }
 

@@ -21,8 +21,8 @@
 
 struct calls; // opaque
 
-// At least the newest `kept` calls are kept. `threads`: how many will record. `request_prefix` of
-// the request ids. NULL: out of memory.
+// At least the newest `kept` calls are kept; 0: none is, and none is counted. `threads`: how many
+// will record. `request_prefix` of the request ids. NULL: out of memory.
 struct calls *calls_new(int64_t kept, unsigned threads, const char *request_prefix);
 void calls_free(struct calls *calls); // NULL allowed
 // A request was answered (status 0: it was left without an answer) after `ns`.

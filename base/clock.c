@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <math.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -18,6 +19,12 @@ struct clock {
     bool frozen;
     int64_t base_cloud;
     int64_t base_monotonic;
+
+    // The formula once more, for clock_now: every request asks, and none waits for another. Valid
+    // while `changes` is even and stays what it was.
+    atomic_uint changes;
+    atomic_llong shown_cloud, shown_monotonic;
+    _Atomic double shown_speed;
 };
 
 static int64_t read_clock(clockid_t id)
@@ -74,10 +81,11 @@ int clock_state_parse(const char *text, struct clock_state *out, struct error *e
 
 static int64_t add_scaled(int64_t cloud, int64_t elapsed, double scale)
 {
-    long double moved = floorl((long double)elapsed * (long double)scale);
+    long double moved;
 
-    if (elapsed <= 0)
+    if (elapsed <= 0 || !(scale > 0))
         return cloud;
+    moved = floorl((long double)elapsed * (long double)scale);
     if (cloud >= CLOCK_END || moved >= (long double)(CLOCK_END - cloud))
         return CLOCK_END;
     return cloud + (int64_t)moved;
@@ -91,6 +99,26 @@ static double speed(const struct clock *c)
 static int64_t cloud_at(const struct clock *c, int64_t monotonic)
 {
     return add_scaled(c->base_cloud, monotonic - c->base_monotonic, speed(c));
+}
+
+static void show(struct clock *c)
+{
+    atomic_store(&c->shown_cloud, c->base_cloud);
+    atomic_store(&c->shown_monotonic, c->base_monotonic);
+    atomic_store(&c->shown_speed, speed(c));
+}
+
+static void change_begin(struct clock *c)
+{
+    pthread_mutex_lock(&c->mutex);
+    atomic_fetch_add(&c->changes, 1);
+}
+
+static void change_end(struct clock *c)
+{
+    show(c);
+    atomic_fetch_add(&c->changes, 1);
+    pthread_mutex_unlock(&c->mutex);
 }
 
 // From here on the formula starts at the present moment.
@@ -114,6 +142,7 @@ struct clock *clock_new(const struct clock_state *state)
     c->frozen = state->frozen;
     c->base_monotonic = clock_monotonic();
     c->base_cloud = add_scaled(state->cloud_ns, clock_wall() - state->wall_ns, speed(c));
+    show(c);
     return c;
 }
 
@@ -141,16 +170,16 @@ struct clock_state clock_snapshot(struct clock *c)
 
 void clock_restore(struct clock *c, const struct clock_state *snapshot)
 {
-    pthread_mutex_lock(&c->mutex);
+    change_begin(c);
     c->mode = snapshot->mode;
     c->scale = snapshot->scale;
     c->frozen = snapshot->frozen;
     c->base_monotonic = clock_monotonic();
     c->base_cloud = add_scaled(snapshot->cloud_ns, clock_wall() - snapshot->wall_ns, speed(c));
-    pthread_mutex_unlock(&c->mutex);
+    change_end(c);
 }
 
-int64_t clock_now(struct clock *c)
+static int64_t now_locked(struct clock *c)
 {
     int64_t now;
 
@@ -158,6 +187,24 @@ int64_t clock_now(struct clock *c)
     now = cloud_at(c, clock_monotonic());
     pthread_mutex_unlock(&c->mutex);
     return now;
+}
+
+#define TRIES 16
+
+// The monotonic time is read before it is made sure that nothing changed: what a change reads after
+// that is later, so cloud time does not go back.
+int64_t clock_now(struct clock *c)
+{
+    for (int i = 0; i < TRIES; i++) {
+        unsigned changes = atomic_load(&c->changes);
+        int64_t cloud = atomic_load(&c->shown_cloud);
+        int64_t elapsed = clock_monotonic() - atomic_load(&c->shown_monotonic);
+        int64_t now = add_scaled(cloud, elapsed, atomic_load(&c->shown_speed));
+
+        if (changes % 2 == 0 && atomic_load(&c->changes) == changes)
+            return now;
+    }
+    return now_locked(c);
 }
 
 // The first monotonic nanosecond at which the formula yields at least `cloud_ns`.
@@ -190,18 +237,18 @@ int64_t clock_monotonic_at(struct clock *c, int64_t cloud_ns)
 
 void clock_advance_to(struct clock *c, int64_t cloud_ns)
 {
-    pthread_mutex_lock(&c->mutex);
+    change_begin(c);
     rebase(c);
     if (cloud_ns > CLOCK_END)
         cloud_ns = CLOCK_END;
     if (cloud_ns > c->base_cloud)
         c->base_cloud = cloud_ns;
-    pthread_mutex_unlock(&c->mutex);
+    change_end(c);
 }
 
 void clock_set_scale(struct clock *c, double scale)
 {
-    pthread_mutex_lock(&c->mutex);
+    change_begin(c);
     rebase(c);
     if (scale > 0) {
         c->scale = scale < CLOCK_SCALE_MAX ? scale : CLOCK_SCALE_MAX;
@@ -211,7 +258,7 @@ void clock_set_scale(struct clock *c, double scale)
     } else {
         c->frozen = true;
     }
-    pthread_mutex_unlock(&c->mutex);
+    change_end(c);
 }
 
 void clock_freeze(struct clock *c)
@@ -221,8 +268,8 @@ void clock_freeze(struct clock *c)
 
 void clock_resume(struct clock *c)
 {
-    pthread_mutex_lock(&c->mutex);
+    change_begin(c);
     rebase(c);
     c->frozen = false;
-    pthread_mutex_unlock(&c->mutex);
+    change_end(c);
 }

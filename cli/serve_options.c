@@ -172,7 +172,6 @@ static const struct field fields[] = {
     {.name = "calls_kept",
      .type = FIELD_INT64,
      .offset = AT(calls_kept),
-     .minimum = 1,
      .maximum = CALLS_KEPT_MAX,
      .fallback = CALLS_KEPT_DEFAULT},
     {.name = "keepalive",

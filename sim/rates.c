@@ -172,9 +172,12 @@ int rates_reload(struct cloud *cloud, struct error *err)
 // Cloud time as the caller has to wait for it; a clock that stands says nothing better.
 static int64_t real_wait(struct cloud *cloud, int64_t now_ns, int64_t wait_ns)
 {
-    int64_t at = wait_ns == 0 ? INT64_MAX : clock_monotonic_at(cloud->clock, now_ns + wait_ns);
-
-    return at == INT64_MAX ? wait_ns : at - clock_monotonic();
+    if (wait_ns == 0) {
+        return 0;
+    }
+    int64_t at = clock_monotonic_at(cloud->clock, now_ns + wait_ns);
+    int64_t wait = at == INT64_MAX ? wait_ns : at - clock_monotonic();
+    return wait > 0 ? wait : 0;
 }
 
 static void fill(struct cloud *cloud, const struct bucket_rule *rule, int64_t now_ns,

@@ -170,3 +170,23 @@ def settle(servers):
             api("GET", "/v1/zones")
             if time.monotonic() - began < 0.01:
                 break
+
+
+def calls(bench):
+    """What the call log and a rate limit cost a GET: with them beside without."""
+    rows = []
+    logged, plain = (bench.with_instances(1000, args=args) for args in ((), ("--calls-kept", "0")))
+    for what, limits in (("call log", None), ("call log and a rate limit", {"rates": {"read": {"rate": 1e6, "burst": 1000000}}})):
+        if limits:
+            Api(logged)("PUT", "/sim/v1/projects/default/quotas", limits)
+        sides = []
+        for server in (logged, plain):
+            ids = [i["id"] for i in Api(server)("GET", "/v1/instances?limit=1000")["items"]]
+            load = bearer(server) + lua(bench, "GET", [f"/v1/instances/{i}" for i in ids], spread=True)
+            sides.append((server.pid, server.address, load))
+        ours, without = bench.duel(*sides, 64)
+        one, two, ratio = rates(ours, without)
+        target = ("", None) if limits else ("≥ 0.97", ratio >= 0.97)  # who is limited pays for three header fields
+        rows.append(Row("calls", f"GET with {what}, beside none", one, two, ratio, *target))
+        rows.append(cpu_row("calls", f"GET with {what}", ours, without))
+    return rows

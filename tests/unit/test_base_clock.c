@@ -3,6 +3,8 @@
 #include "tests/unit/base_unit.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
 
 static struct clock *start(const char *text)
 {
@@ -220,6 +222,50 @@ static void test_cloud_time_never_goes_back_whoever_turns_the_clock(void **state
     clock_free(NULL);
 }
 
+struct watch {
+    struct clock *clock;
+    atomic_bool stop;
+    atomic_long looks, backwards;
+};
+
+static void *watch_clock(void *argument)
+{
+    struct watch *w = argument;
+    int64_t last = 0;
+
+    while (!atomic_load(&w->stop)) {
+        int64_t now = clock_now(w->clock);
+        atomic_fetch_add(&w->backwards, now < last);
+        atomic_fetch_add(&w->looks, 1);
+        last = now;
+    }
+    return NULL;
+}
+
+static void test_cloud_time_never_goes_back_while_it_is_changed(void **state)
+{
+    struct watch w = {.clock = start("scaled:1000")};
+    pthread_t threads[3];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(threads); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, watch_clock, &w), 0);
+    for (int i = 0; i < 20000 || atomic_load(&w.looks) < 1000; i++) {
+        if (i % 3 == 0)
+            clock_freeze(w.clock);
+        else if (i % 3 == 1)
+            clock_resume(w.clock);
+        else
+            clock_set_scale(w.clock, i % 2 == 0 ? 1000 : 3);
+    }
+    atomic_store(&w.stop, true);
+    for (size_t i = 0; i < COUNT(threads); i++)
+        pthread_join(threads[i], NULL);
+    printf("%ld looks\n", atomic_load(&w.looks));
+    assert_int_equal(atomic_load(&w.backwards), 0);
+    clock_free(w.clock);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -234,6 +280,7 @@ int main(void)
         cmocka_unit_test(test_after_a_restart_a_running_clock_has_gone_on_and_a_frozen_one_has_not),
         cmocka_unit_test(test_clock_names_are_read),
         cmocka_unit_test(test_cloud_time_never_goes_back_whoever_turns_the_clock),
+        cmocka_unit_test(test_cloud_time_never_goes_back_while_it_is_changed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
