@@ -209,3 +209,19 @@ def test_a_change_and_a_stream_are_logged_like_any_call(api):
     statuses = [call["status"] for call in calls(api, operation="instances.create")]
     assert statuses == [409, 201]
     assert calls(api, operation="events.list")[0]["status"] == 200
+
+
+def test_a_fault_that_was_applied_is_named_and_a_call_without_answer_has_status_0(api):
+    rules = {}
+    for operation, effect in (("zones.list", {"error": {"status": 503}}), ("regions.list", {"reset": {}})):
+        rule = {"match": {"operations": [operation]}, "when": {"times": 1}, "effect": effect}
+        rules[operation] = api.post("/sim/v1/faults", rule, expect=201)["id"]
+    assert api.request("GET", "/v1/zones").status_code == 503
+    with pytest.raises(httpx.TransportError):
+        api.request("GET", "/v1/regions")
+    api.get("/v1/zones")
+    assert [(c["status"], c.get("fault")) for c in calls(api, operation="zones.list")] == [
+        (200, None), (503, rules["zones.list"])]
+    assert [(c["status"], c.get("fault")) for c in calls(api, operation="regions.list")] == [(0, rules["regions.list"])]
+    assert counters(api, operation="regions.list")["items"][0]["statuses"] == {"0": 1}
+    assert counters(api, status="0xx")["total"] == 1

@@ -49,8 +49,10 @@ def test_a_project_is_made_with_token_quotas_and_an_end(api, make):
 
 def test_at_its_end_everything_of_it_is_gone(api, make):
     _, tenant = make(ttl="1h", quotas={"instances": 5})
-    api.post("/sim/v1/faults", {"name": "slow", "match": {"project": "ci-1", "operations": ["routes.list"]},
-                                "effect": {"type": "error", "status": 500}}, expect=(201, 400))
+    of_all = {"match": {"operations": ["regions.list"]}, "effect": {"error": {"status": 500}}}
+    of_it = {"match": {"operations": ["regions.list"], "project": "ci-1"}, "effect": {"error": {"status": 500}}}
+    stays, goes = (api.post("/sim/v1/faults", rule, expect=201)["id"] for rule in (of_all, of_it))
+    assert sorted(f["id"] for f in api.get("/sim/v1/faults")["items"]) == sorted((stays, goes))
     fill(tenant)
     ids = {kind: tenant.all_items(f"/v1/{kind}")[0]["id"] for kind in KINDS if kind != "routes"}
     api.advance("59m59s")
@@ -63,7 +65,7 @@ def test_at_its_end_everything_of_it_is_gone(api, make):
     assert counts(api) == {kind: 0 for kind in KINDS}
     for kind, id_ in ids.items():
         api.missing(f"/v1/{kind}/{id_}")
-    assert api.get("/sim/v1/faults")["items"] == []
+    assert [f["id"] for f in api.get("/sim/v1/faults")["items"]] == [stays]
     gone = next(e for e in api.events(since=before, kind="project") if e["type"] == "deleted")
     assert gone["cause"] == {"type": "timer", "operation": "project.expired"}
     assert gone["time"] == "2026-01-01T01:00:00.000Z"
