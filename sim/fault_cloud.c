@@ -174,8 +174,8 @@ int fault_admit(struct txn *t, const struct resource *r, struct error *err)
     struct fault_verdict verdict;
     int rc = 0;
 
-    if (!t->operation)
-        return 0;
+    if (!t->operation || t->cause == CAUSE_BACKEND || t->cause == CAUSE_SEED)
+        return 0; // what is there already
     decide(t, FAULT_AT_CHANGE, t->operation, r, &verdict);
     for (size_t i = 0; rc == 0 && i < verdict.count; i++)
         rc = refuse(verdict.fired[i].fault, r, err);

@@ -20,7 +20,8 @@ bool fault_holds_target(struct txn *t, const char *transition, struct resource *
                         int64_t *out_until);
 
 // Whether the resource may be made or started now; ERROR_CAPACITY, ERROR_QUOTA or
-// ERROR_ZONE_UNAVAILABLE of the rule that says no.
+// ERROR_ZONE_UNAVAILABLE of the rule that says no. What a backend reports and what a seed file
+// lists is not asked about.
 int fault_admit(struct txn *t, const struct resource *r, struct error *err);
 
 // A rule is about to be stored for the first time: refuses what cannot be, and schedules its outage
