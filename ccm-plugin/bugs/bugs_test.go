@@ -54,7 +54,14 @@ func newWorld(t *testing.T, mode string) *world {
 	t.Helper()
 	w := &world{T: t, mode: mode, server: testserver.Start(t, testserver.Options{})}
 	w.cloud = w.server.Client
-	config := provider.Config{Endpoint: w.server.URL, Token: w.server.Token, Cluster: "bugs", Network: "default", Cache: mode}
+	w.restart()
+	return w
+}
+
+// restart begins with another provider on the same cloud, as the next controller would.
+func (w *world) restart() {
+	w.Helper()
+	config := provider.Config{Endpoint: w.server.URL, Token: w.server.Token, Cluster: "bugs", Network: "default", Cache: w.mode}
 	config.RequestTimeout.Duration = 2 * time.Second
 	config.RetryInterval.Duration = 500 * time.Millisecond
 	config.DeleteWait.Duration = 300 * time.Millisecond
@@ -64,7 +71,6 @@ func newWorld(t *testing.T, mode string) *world {
 	w.Cleanup(func() { close(stop) })
 	p.Initialize(nil, stop)
 	w.provider = p
-	return w
 }
 
 func (w *world) must(err error) {
@@ -367,11 +373,7 @@ func TestB16_OneNodeThatTheCloudDoesNotShowDoesNotKeepALoadBalancerFromItsOthers
 	w.fault([]string{"instances.*"}, object{"hide_new": object{"for": "1h"}}, providersOnly,
 		object{"resource": object{"name": "node-1"}})
 	nodes = append(nodes, nodeNamed("uninitialised", ""))
-	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "shop", UID: "0000-web"},
-		Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeLoadBalancer, IPFamilies: []corev1.IPFamily{corev1.IPv4Protocol},
-			Ports: []corev1.ServicePort{{Name: "http", Protocol: corev1.ProtocolTCP, Port: 80, NodePort: 30080}}}}
-	balancers, _ := w.provider.LoadBalancer()
-	_, err := balancers.EnsureLoadBalancer(w.Context(), "kubernetes", service, nodes)
+	_, err := w.ensure(nodes...)
 	w.must(err)
 	pools, _, err := w.cloud.TargetPools(w.Context(), client.Filter{})
 	w.must(err)
