@@ -413,21 +413,25 @@ static int load_limits(void *context, const struct row *row, struct error *err)
 }
 
 struct counting {
-    struct txn *txn;
+    struct usage *usage;
     enum kind kind;
 };
 
-static int load_count(void *context, const struct row *row, struct error *err)
+static int load_count(void *context, const struct row *row, int64_t count)
 {
-    struct counting *c = context;
-    struct instance r = {
-        .r = {.kind = c->kind, .project = row->project, .state = row->state, .stored_state = -1}};
+    const struct counting *c = context;
+    struct place place = {.project = row->project, .kind = c->kind};
 
-    if (c->kind == KIND_INSTANCE) {
-        r.zone = row->columns[0];
-        r.type = row->columns[1];
+    if (counts(c->kind, row->state)) {
+        touch(c->usage, &place)->used += count;
     }
-    return usage_note(c->txn, &r.r, false, err);
+    if (c->kind == KIND_INSTANCE && takes_place(row->state)) {
+        place = (struct place){.zone = row->columns[0], .type = row->columns[1]};
+        touch(c->usage, &place)->used += count;
+        place.type = NULL;
+        touch(c->usage, &place)->used += count;
+    }
+    return 0;
 }
 
 int usage_load(struct cloud *cloud, struct error *err)
@@ -441,8 +445,9 @@ int usage_load(struct cloud *cloud, struct error *err)
     pthread_mutex_unlock(&cloud->usage->lock);
     arena_init(&arena);
     for (enum kind kind = 0; rc == 0 && kind < QUOTA_KINDS; kind++) {
-        struct counting counting = {&t, kind};
-        rc = store_each(cloud->store, kind, 0, load_count, &counting, err);
+        struct counting counting = {cloud->usage, kind};
+        rc = store_tally(cloud->store, kind, kind == KIND_INSTANCE ? 2 : 0, load_count, &counting,
+                         err);
         usage_commit(cloud->usage);
     }
     rc = rc < 0 ? rc : store_each(cloud->store, KIND_ZONE, 0, load_limits, &t, err);

@@ -233,6 +233,47 @@ int store_each(struct store *s, enum kind kind, int64_t project,
     return result;
 }
 
+static void tally_sql(struct buffer *sql, enum kind kind, int columns)
+{
+    const char *names[KIND_COLUMNS_MAX];
+
+    kind_columns(kind, names);
+    buffer_append_string(sql, "SELECT count(*), project, state");
+    for (int i = 0; i < columns; i++)
+        buffer_printf(sql, ", %s", names[i]);
+    buffer_printf(sql, " FROM %s GROUP BY 2, 3", kind_name(kind));
+    for (int i = 0; i < columns; i++)
+        buffer_printf(sql, ", %d", i + 4);
+    buffer_append(sql, "", 1);
+}
+
+int store_tally(struct store *s, enum kind kind, int columns,
+                int (*each)(void *context, const struct row *row, int64_t count), void *context,
+                struct error *err)
+{
+    struct buffer sql;
+    sqlite3_stmt *st = NULL;
+    int result, rc;
+
+    buffer_init(&sql);
+    tally_sql(&sql, kind, columns);
+    rc = sql.failed ? SQLITE_NOMEM : sqlite3_prepare_v2(s->c.db, sql.data, -1, &st, NULL);
+    buffer_fini(&sql);
+    if (rc != SQLITE_OK)
+        return connection_error(&s->c, rc, err);
+    while ((result = statement_step(&s->c, st, err)) == 1) {
+        struct row row = {.project = sqlite3_column_int64(st, 1),
+                          .state = sqlite3_column_int(st, 2)};
+        for (int i = 0; i < columns; i++)
+            row.columns[i] = column_text(st, 3 + i);
+        result = each(context, &row, sqlite3_column_int64(st, 0));
+        if (result < 0)
+            break;
+    }
+    sqlite3_finalize(st);
+    return result;
+}
+
 static void count_sql(struct buffer *sql, enum kind kind, unsigned shape)
 {
     buffer_printf(sql, "SELECT count(*) FROM %s%s", kind_name(kind),

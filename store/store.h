@@ -153,6 +153,11 @@ int store_next_transition(struct store *s, int64_t *out_ns, struct error *err);
 int store_each(struct store *s, enum kind kind, int64_t project,
                int (*each)(void *context, const struct row *row, struct error *err), void *context,
                struct error *err);
+// How many rows of the kind there are of each project, state and combination of its first `columns`
+// own columns: the only members of `row` that are set. As store_each.
+int store_tally(struct store *s, enum kind kind, int columns,
+                int (*each)(void *context, const struct row *row, int64_t count), void *context,
+                struct error *err);
 // Whether the row is there: 1, 0, negative an error.
 int store_has(struct store *s, enum kind kind, int64_t seq, struct error *err);
 int store_count(struct store *s, enum kind kind, int64_t project, int64_t *out, struct error *err);

@@ -108,6 +108,8 @@ def walk_the_instances(call):
     call("instances.list")
     call("instances.get", id=id_)
     call("instances.update", {"tags": {"a": "b"}}, id=id_)
+    call("instances.interrupt", {"kind": "maintenance", "notice": "1h"}, id=id_)
+    call("instances.cancel_interrupt", id=id_)
     for action in ("stop", "start", "reboot", "terminate", "delete"):
         call(f"instances.{action}", id=id_)
 
