@@ -107,10 +107,12 @@ def chaos(bench):
     for _ in range(bench.rounds):
         memory = Cloud(bench, ":memory:")
         ours.append(memory.advance())
+        events = memory.revision() - memory.before
         memory.stop()
         with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as directory:
             copy = shutil.copy(before, directory)
             raw.append(json.loads(subprocess.check_output([program, copy, cloud.db, str(cloud.before)])))
+        assert raw[-1]["rows"] == events, "the reference writes other rows"
         bench.say(f"ours {ours[-1][0]:.2f} s, SQLite alone {raw[-1]['seconds']:.2f} s")
     seconds, reference = statistics.median(o[0] for o in ours), statistics.median(r["seconds"] for r in raw)
     transitions, rows = ours[0][1], raw[0]["rows"]
