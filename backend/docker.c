@@ -27,7 +27,7 @@ static void cancel(void *context)
 }
 
 static const struct backend_ops ops = {
-    .run = {[EFFECT_CREATE] = docker_effect_start,
+    .run = {[EFFECT_CREATE] = docker_effect_create,
             [EFFECT_START] = docker_effect_start,
             [EFFECT_STOP] = docker_effect_stop,
             [EFFECT_REBOOT] = docker_effect_reboot,
@@ -76,6 +76,7 @@ int docker_start(const struct docker_config *config, struct cloud *cloud, struct
     if (!d)
         return error_set(err, ERROR_INTERNAL, NULL, "out of memory");
     curl_global_init(CURL_GLOBAL_DEFAULT);
+    pthread_mutex_init(&d->routes_lock, NULL);
     d->cloud = cloud;
     d->resync_ns = config->resync_ns ? config->resync_ns : RESYNC;
     d->engine = engine_new(config->host ? config->host : usual_host(), err);
@@ -107,6 +108,11 @@ void docker_stop(struct docker *d)
         engine_stream_wake(d->stream);
         pthread_join(d->watcher, NULL);
     }
+    if (d->following) {
+        cloud_wake(d->cloud);
+        pthread_join(d->follower, NULL);
+    }
+    docker_routes_free(d);
     engine_stream_free(d->stream);
     engine_free(d->engine);
     free(d);

@@ -90,6 +90,7 @@ static int read_inspected(const json_t *document, const char *cluster, struct ar
         return error_set(err, ERROR_INVALID, NULL, "container %s is not a node of cluster %s",
                          out->name, cluster);
     out->state = state_of(text_of(state, "Status"));
+    out->started_at = arena_strdup(arena, text_of(state, "StartedAt"));
     read_exit(state, out, arena);
     read_network(json_object_get(json_object_get(document, "NetworkSettings"), "Networks"), out,
                  NULL, arena);

@@ -42,12 +42,22 @@ static int act_and_look(struct docker *d, const struct effect *e, const char *wh
     return rc < 0 ? rc : docker_inspect(d, e->cluster, out->id, arena, out, err);
 }
 
+// Its routes went with its last run: it runs when it has them again.
+static int settle(struct docker *d, const struct effect *e, struct container *c, struct error *err)
+{
+    if (c->state != CONTAINER_RUNNING)
+        return 0;
+    docker_route_all(d, e->cluster, c, 1);
+    return c->unsettled ? error_set(err, ERROR_UNAVAILABLE, NULL, "its routes could not be set yet")
+                        : 0;
+}
+
 int docker_effect_start(void *context, const struct effect *e, struct arena *arena,
                         struct container *out, struct error *err)
 {
     int rc = act_and_look(context, e, "start", arena, out, err);
 
-    return rc < 0 ? rc : 0;
+    return rc < 0 ? rc : settle(context, e, out, err);
 }
 
 int docker_effect_stop(void *context, const struct effect *e, struct arena *arena,
@@ -72,7 +82,7 @@ int docker_effect_reboot(void *context, const struct effect *e, struct arena *ar
     int rc =
         act_and_look(context, e, arena_printf(arena, "restart?t=%d", GRACE_S), arena, out, err);
 
-    return rc < 0 ? rc : 0;
+    return rc < 0 ? rc : settle(context, e, out, err);
 }
 
 // With its anonymous volumes: kind's nodes have one each.

@@ -20,8 +20,12 @@ struct docker {
     bool watching; // the thread runs
     struct engine_stream *stream;
     atomic_bool stopping;
-    atomic_bool look;     // at all clusters, soon
-    char last_error[256]; // logged, the watcher's
+    atomic_bool look; // at all clusters, soon
+    pthread_t follower;
+    bool following; // started by the watcher, with the first cluster
+    pthread_mutex_t routes_lock;
+    struct routed *routed; // what was programmed where
+    char last_error[256];  // logged, the watcher's
 };
 
 // --- looking (backend/docker_containers.c) ---
@@ -45,6 +49,19 @@ int docker_subnets(struct docker *d, const char *network, struct arena *arena, c
 // --- doing (backend/docker_effects.c) ---
 effect_run docker_effect_start, docker_effect_stop, docker_effect_reboot, docker_effect_remove,
     docker_effect_retire;
+// Making a node as kind does, and having it join (backend/docker_join.c).
+effect_run docker_effect_create;
+// The container of a node like that of another one (backend/docker_node.c), and started. Three-way:
+// 1 made or there already (*out is how it is), 0 gone meanwhile.
+int docker_node_make(struct docker *d, const struct effect *e, const char *like,
+                     struct arena *arena, struct container *out, struct error *err);
+
+// --- routes (backend/docker_routes.c) ---
+// Programs the routes of the cluster's instances in the kernels of those containers that do not
+// have them, several at a time; those that could not be done and never were are then `unsettled`.
+void docker_route_all(struct docker *d, const char *cluster, struct container *list, size_t count);
+void *docker_follow_routes(void *docker); // a thread: looks when routes have changed
+void docker_routes_free(struct docker *d);
 
 void *docker_watch(void *docker); // backend/docker_watch.c
 

@@ -76,6 +76,7 @@ static int see(struct docker *d, const char *cluster, struct arena *arena,
         rc = docker_subnets(d, seen.network, arena, &report->subnet_v4, &report->subnet_v6, err);
     if (rc < 0)
         return rc;
+    docker_route_all(d, cluster, seen.containers, seen.count);
     report->containers = seen.containers;
     report->count = seen.count;
     return 0;
@@ -86,14 +87,16 @@ static bool look_at(struct docker *d, const char *cluster, struct arena *arena)
 {
     struct cluster_report report = {.cluster = cluster, .as_of = cloud_revision(d->cloud)};
     struct error why = {0}, err = {0};
-    bool stale = false;
+    bool stale = false, unsettled = false;
 
     if (see(d, cluster, arena, &report, &why) < 0)
         report.unreachable = why.message;
+    for (size_t n = 0; n < report.count; n++)
+        unsettled |= report.containers[n].unsettled;
     log_error(d, why.message);
     if (cloud_report_cluster(d->cloud, &report, &stale, &err) < 0 && !d->stopping)
         log_line(LOG_WARN, "a report was refused", "cluster", cluster, "error", err.message, NULL);
-    return stale || err.code;
+    return stale || unsettled || err.code;
 }
 
 // *out_any: there are clusters. Returns whether to look again soon.
@@ -152,6 +155,8 @@ void *docker_watch(void *docker)
         if (atomic_exchange(&d->look, false) || clock_monotonic() >= look_at_ns) {
             bool again = look_at_all(d, &any);
 
+            if (any && !d->following)
+                d->following = pthread_create(&d->follower, NULL, docker_follow_routes, d) == 0;
             look_at_ns =
                 any ? clock_monotonic() + (again ? STALE_MS * NS_PER_MS : d->resync_ns) : INT64_MAX;
             continue; // it may have become the first cluster: then the stream is wanted

@@ -48,7 +48,9 @@ struct container {
     enum container_state state;
     const char *reason_code; // why it is stopped; NULL: not known
     const char *reason_message;
-    struct ip v4, v6; // on the cluster's network; family 0: none
+    struct ip v4, v6;       // on the cluster's network; family 0: none
+    const char *started_at; // another one after each start; NULL: not known
+    bool unsettled;         // something must still be done in it: passed over, look again
 };
 
 // All containers of a cluster, as seen after the revision `as_of`: of an instance that has changed

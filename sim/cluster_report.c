@@ -140,7 +140,7 @@ static int read_instance(struct txn *t, struct reading *r, struct instance *i, s
     }
     c = find_container(r, i);
     rc = outbox_pending(t, i->r.id, &wanted, err);
-    if (rc != 0 || i->r.revision > r->report->as_of) {
+    if (rc != 0 || i->r.revision > r->report->as_of || (c && c->unsettled)) {
         r->stale = r->stale || rc == 0;
         match_by_name(r, i);
         return rc < 0 ? rc : 0;
@@ -261,7 +261,7 @@ static int adopt_new(struct txn *t, struct reading *r, struct error *why, struct
         const struct container *c = &r->report->containers[n];
         struct error one = {0};
 
-        if (r->matched[n] || c->state != CONTAINER_RUNNING)
+        if (r->matched[n] || c->state != CONTAINER_RUNNING || c->unsettled)
             continue;
         if (store_savepoint(t->store, err) < 0)
             return -(int)err->code;
