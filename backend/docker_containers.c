@@ -78,7 +78,7 @@ static void read_exit(const json_t *state, struct container *out, struct arena *
 }
 
 static int read_inspected(const json_t *document, const char *cluster, struct arena *arena,
-                          struct container *out, struct error *err)
+                          struct container *out, const char **out_maker, struct error *err)
 {
     const json_t *labels = json_object_get(json_object_get(document, "Config"), "Labels");
     const json_t *state = json_object_get(document, "State");
@@ -89,6 +89,7 @@ static int read_inspected(const json_t *document, const char *cluster, struct ar
     if (strcmp(text_of(labels, LABEL_CLUSTER), cluster) != 0 || !read_role(labels, out))
         return error_set(err, ERROR_INVALID, NULL, "container %s is not a node of cluster %s",
                          out->name, cluster);
+    *out_maker = arena_strdup(arena, text_of(labels, LABEL_INSTANCE));
     out->state = state_of(text_of(state, "Status"));
     out->started_at = arena_strdup(arena, text_of(state, "StartedAt"));
     read_exit(state, out, arena);
@@ -97,8 +98,8 @@ static int read_inspected(const json_t *document, const char *cluster, struct ar
     return out->state == CONTAINER_ABSENT ? 0 : 1;
 }
 
-int docker_inspect(struct docker *d, const char *cluster, const char *ref, struct arena *arena,
-                   struct container *out, struct error *err)
+static int inspect(struct docker *d, const char *cluster, const char *ref, struct arena *arena,
+                   struct container *out, const char **out_maker, struct error *err)
 {
     struct engine_request request = {.method = "GET",
                                      .path = arena_printf(arena, "/containers/%s/json", ref)};
@@ -107,13 +108,41 @@ int docker_inspect(struct docker *d, const char *cluster, const char *ref, struc
 
     memset(out, 0, sizeof(*out));
     if (rc == 200)
-        rc = read_inspected(document, cluster, arena, out, err);
+        rc = read_inspected(document, cluster, arena, out, out_maker, err);
     else if (rc >= 0)
         rc = rc == 404 ? 0
                        : error_set(err, ERROR_UNAVAILABLE, NULL, "the container engine: %s",
                                    engine_message(document));
     json_decref(document);
     return rc;
+}
+
+int docker_inspect(struct docker *d, const char *cluster, const char *ref, struct arena *arena,
+                   struct container *out, struct error *err)
+{
+    const char *maker;
+
+    return inspect(d, cluster, ref, arena, out, &maker, err);
+}
+
+int docker_find(struct docker *d, const struct effect *e, struct arena *arena,
+                struct container *out, struct error *err)
+{
+    const char *maker = "";
+    struct error other = {0};
+    int rc;
+
+    if (e->container_id)
+        return docker_inspect(d, e->cluster, e->container_id, arena, out, err);
+    rc = inspect(d, e->cluster, e->name, arena, out, &maker, &other);
+    if (rc == -ERROR_INVALID) // of that name, but no node of the cluster
+        rc = 0;
+    if (rc == 1 && (maker[0] || e->provision == PROVISION_JOIN) &&
+        strcmp(maker, e->instance_id) != 0)
+        rc = 0;
+    if (rc == 0)
+        *out = (struct container){.state = CONTAINER_ABSENT};
+    return rc < 0 ? error_set(err, other.code, other.field, "%s", other.message) : rc;
 }
 
 // --- lists ---

@@ -7,11 +7,6 @@
 #define GRACE_S 10         // kind nodes shut down in order on their signal; then they are killed
 #define STOP_TIMEOUT 60000 // ms: grace, and an Engine that is busy
 
-static const char *ref_of(const struct effect *e)
-{
-    return e->container_id ? e->container_id : e->name;
-}
-
 // A POST about a container that answers no document; *out_status 404: it is not there.
 static int act(struct docker *d, const char *method, const char *path, int *out_status,
                struct error *err)
@@ -34,7 +29,7 @@ static int act_and_look(struct docker *d, const struct effect *e, const char *wh
                         struct arena *arena, struct container *out, struct error *err)
 {
     int status = 0;
-    int rc = docker_inspect(d, e->cluster, ref_of(e), arena, out, err);
+    int rc = docker_find(d, e, arena, out, err);
 
     if (rc <= 0)
         return rc;

@@ -38,10 +38,14 @@ struct sighting {
 };
 int docker_list(struct docker *d, const char *cluster, struct arena *arena, struct sighting *out,
                 struct error *err);
-// The node's container by id or, without one, by name. Three-way; ERROR_INVALID when it is a
+// A container by id or name. Three-way; ERROR_INVALID when it is a
 // container but not a node of the cluster.
 int docker_inspect(struct docker *d, const char *cluster, const char *ref, struct arena *arena,
                    struct container *out, struct error *err);
+// The container of the effect's instance: by its id or, when none is known yet, by its name, unless
+// somebody else made it. Three-way.
+int docker_find(struct docker *d, const struct effect *e, struct arena *arena,
+                struct container *out, struct error *err);
 // Subnets of a network, NULL where it has none.
 int docker_subnets(struct docker *d, const char *network, struct arena *arena, const char **out_v4,
                    const char **out_v6, struct error *err);

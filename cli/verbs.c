@@ -52,6 +52,16 @@ int verb_get(struct cli *cli, struct failure *f)
     return rc;
 }
 
+static int fail_in_error(const struct kind *kind, const char *key, const json_t *document,
+                         struct failure *f)
+{
+    const char *why =
+        json_string_value(json_object_get(json_object_get(document, "state_reason"), "message"));
+
+    return fail(f, EXIT_REFUSED, "%s/%s ended in state error%s%s", kind->noun, key, why ? ": " : "",
+                why ? why : "");
+}
+
 int verb_wait_all(struct cli *cli, json_t *documents, struct failure *f)
 {
     const struct verb *verb = cli->command->verb;
@@ -68,7 +78,7 @@ int verb_wait_all(struct cli *cli, json_t *documents, struct failure *f)
         if (rc != EXIT_OK)
             return rc;
         if (done != NULL && wait_met("state=error", done, true))
-            rc = fail(f, EXIT_REFUSED, "%s/%s ended in state error", verb->kind->noun, key);
+            rc = fail_in_error(verb->kind, key, done, f);
         if (done != NULL)
             json_array_set_new(documents, i, done);
         if (rc != EXIT_OK)

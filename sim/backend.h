@@ -36,6 +36,7 @@ struct effect {
     const char *cluster;
     const char *container_id; // NULL: none known yet
     enum node_role role;
+    enum provision provision;
 };
 
 enum container_state { CONTAINER_ABSENT, CONTAINER_STOPPED, CONTAINER_RUNNING };

@@ -85,7 +85,8 @@ int instance_want(struct txn *t, const struct instance *i, int before, struct er
                        .zone = i->zone,
                        .cluster = i->cluster,
                        .container_id = i->container_id,
-                       .role = i->role};
+                       .role = i->role,
+                       .provision = i->provision};
     int rc;
 
     if (!is_backed(i) || i->r.state == before)

@@ -49,6 +49,7 @@ static void pack_effect(struct buffer *out, const struct effect *e)
     pack_string(out, e->cluster);
     pack_string(out, e->container_id);
     pack_int(out, e->role);
+    pack_int(out, e->provision);
 }
 
 static void unpack_effect(struct item *item, const struct outbox_row *row)
@@ -67,6 +68,7 @@ static void unpack_effect(struct item *item, const struct outbox_row *row)
     e->cluster = unpack_string(&in);
     e->container_id = unpack_string(&in);
     e->role = (enum node_role)unpack_enum(&in, ROLE_CONTROL_PLANE + 1);
+    e->provision = (enum provision)unpack_enum(&in, PROVISION_ADOPT + 1);
 }
 
 int outbox_put(struct txn *t, const struct effect *e, struct error *err)
