@@ -160,7 +160,7 @@ run: ## start the whole of it: cloud, control plane, CCM, nodes (DEMO=script: pl
 
 # ---- tests --------------------------------------------------------------------------------------
 
-TEST_PARTS      = test-unit test-simulation test-api test-crash test-scripts test-helpers test-plugin test-e2e fuzz
+TEST_PARTS      = test-unit test-simulation test-api test-backend test-crash test-scripts test-helpers test-plugin test-e2e fuzz
 TEST_FULL_PARTS = lint $(TEST_PARTS) test-e2e-uncached tsan
 # .ci/run names here what it has just seen pass and a longer run would only repeat
 ALREADY        ?=
@@ -210,6 +210,11 @@ $(SIMULATION): $(SIMULATION_SOURCES:%.c=$(BUILD)/%.o) $(LIBRARY)
 test-api: ## black-box API and CLI tests (pytest) against the ASan build
 	@$(MAKE) SANITIZE=address all
 	MOCKCLOUD_BIN=$(CURDIR)/build-asan/mockcloud "$(PYTHON)" -m pytest $(if $(FULL),--full) $(PYTEST_ARGS) tests/api tests/cli
+
+.PHONY: test-backend
+test-backend: ## the docker backend on a fake engine and, where one answers, on a real one
+	@$(MAKE) SANITIZE=address all
+	MOCKCLOUD_BIN=$(CURDIR)/build-asan/mockcloud "$(PYTHON)" -m pytest -rs $(PYTEST_ARGS) tests/backend
 
 .PHONY: tsan
 tsan: ## the API tests against the ThreadSanitizer build

@@ -11,6 +11,7 @@
 
 #define RECONNECT_FIRST_MS 100
 #define RECONNECT_MAX_MS 5000
+#define UNREACHABLE_MS 1000
 #define STALE_MS 50 // before looking again at what was just being changed
 
 struct names {
@@ -82,8 +83,8 @@ static int see(struct docker *d, const char *cluster, struct arena *arena,
     return 0;
 }
 
-// Whether it is to be looked at again soon.
-static bool look_at(struct docker *d, const char *cluster, struct arena *arena)
+// When it is to be looked at again, in ns.
+static int64_t look_at(struct docker *d, const char *cluster, struct arena *arena)
 {
     struct cluster_report report = {.cluster = cluster, .as_of = cloud_revision(d->cloud)};
     struct error why = {0}, err = {0};
@@ -96,25 +97,30 @@ static bool look_at(struct docker *d, const char *cluster, struct arena *arena)
     log_error(d, why.message);
     if (cloud_report_cluster(d->cloud, &report, &stale, &err) < 0 && !d->stopping)
         log_line(LOG_WARN, "a report was refused", "cluster", cluster, "error", err.message, NULL);
-    return stale || unsettled || err.code;
+    if (report.unreachable)
+        return UNREACHABLE_MS * NS_PER_MS;
+    return stale || unsettled || err.code ? STALE_MS * NS_PER_MS : d->resync_ns;
 }
 
-// *out_any: there are clusters. Returns whether to look again soon.
-static bool look_at_all(struct docker *d, bool *out_any)
+// *out_any: there are clusters. Returns when to look again.
+static int64_t look_at_all(struct docker *d, bool *out_any)
 {
     struct names names = {0};
     struct error err = {0};
     struct arena arena;
-    bool again = false;
+    int64_t soonest = d->resync_ns;
 
     arena_init(&arena);
     if (read_names(d, &arena, &names, &err) < 0)
         log_line(LOG_WARN, "clusters could not be read", "error", err.message, NULL);
     *out_any = names.first != NULL;
-    for (struct name *name = names.first; name && !d->stopping; name = name->next)
-        again |= look_at(d, name->name, &arena);
+    for (struct name *name = names.first; name && !d->stopping; name = name->next) {
+        int64_t again = look_at(d, name->name, &arena);
+
+        soonest = again < soonest ? again : soonest;
+    }
     arena_fini(&arena);
-    return again;
+    return soonest;
 }
 
 // --- the thread ---
@@ -153,12 +159,11 @@ void *docker_watch(void *docker)
         if (any && !engine_stream_is_open(d->stream) && clock_monotonic() >= retry_at)
             connect_stream(d, &retry_at, &delay_ms);
         if (atomic_exchange(&d->look, false) || clock_monotonic() >= look_at_ns) {
-            bool again = look_at_all(d, &any);
+            int64_t again = look_at_all(d, &any);
 
             if (any && !d->following)
                 d->following = pthread_create(&d->follower, NULL, docker_follow_routes, d) == 0;
-            look_at_ns =
-                any ? clock_monotonic() + (again ? STALE_MS * NS_PER_MS : d->resync_ns) : INT64_MAX;
+            look_at_ns = any ? clock_monotonic() + again : INT64_MAX;
             continue; // it may have become the first cluster: then the stream is wanted
         }
         engine_stream_wait(d->stream,

@@ -461,20 +461,28 @@ bool engine_stream_is_open(const struct engine_stream *s)
     return s->curl != NULL;
 }
 
-void engine_stream_wait(struct engine_stream *s, int timeout_ms)
+// Whether the stream goes on.
+static bool perform(struct engine_stream *s)
 {
     int running = 0, left = 0;
     CURLMsg *message;
 
     curl_multi_perform(s->multi, &running);
-    curl_multi_poll(s->multi, NULL, 0, timeout_ms, NULL);
-    curl_multi_perform(s->multi, &running);
     while ((message = curl_multi_info_read(s->multi, &left)) != NULL) {
         if (message->msg == CURLMSG_DONE) {
             stream_close(s);
-            return;
+            return false;
         }
     }
+    return true;
+}
+
+void engine_stream_wait(struct engine_stream *s, int timeout_ms)
+{
+    if (!perform(s))
+        return;
+    curl_multi_poll(s->multi, NULL, 0, timeout_ms, NULL);
+    perform(s);
 }
 
 void engine_stream_wake(struct engine_stream *s)
