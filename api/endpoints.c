@@ -145,6 +145,8 @@ const struct endpoint endpoints[] = {
         KIND_INSTANCE, instance_cancel_notices, NULL),
     SIM(PUT, "/sim/v1/zones/{name}", "zones.put", 200, 0, KIND_ZONE, zone_put, &body_zone_put),
     SIM(DELETE, "/sim/v1/zones/{name}", "zones.delete", 204, 0, KIND_ZONE, zone_delete, NULL),
+    READ("/sim/v1/zones/{name}/capacity", "zones.capacity", ACCESS_SIM, 0, 0, KIND_COUNT,
+         handle_zone_capacity),
     SIM(PUT, "/sim/v1/instance-types/{name}", "instance_types.put", 200, 0, KIND_INSTANCE_TYPE,
         instance_type_put, &body_instance_type_put),
     SIM(DELETE, "/sim/v1/instance-types/{name}", "instance_types.delete", 204, 0,

@@ -23,3 +23,20 @@ int handle_quotas(struct request *r, struct error *err)
 
     return result < 0 ? result : show(r, project, name, err);
 }
+
+// Answered from memory; that there is such a zone, the database says.
+int handle_zone_capacity(struct request *r, struct error *err)
+{
+    const char *zone = request_parameter(r, 0, err);
+    struct buffer document = {0};
+    int64_t revision;
+    int result = zone ? cloud_get(r->api->cloud, KIND_ZONE, 0, zone, &document, &revision, err)
+                      : -ERROR_INVALID;
+
+    buffer_fini(&document);
+    if (result >= 0 && r->query.length > 0)
+        result = error_set(err, ERROR_UNKNOWN_FIELD, "query", "this operation has no parameters");
+    if (result >= 0)
+        cloud_capacity_encode(r->api->cloud, zone, &r->reply.body);
+    return result;
+}

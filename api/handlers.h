@@ -14,7 +14,7 @@ endpoint_handler handle_snapshot_save, handle_snapshot_restore, handle_reset;
 // api/handle_events.c
 endpoint_handler handle_events;
 // api/handle_quotas.c
-endpoint_handler handle_quotas, handle_own_quotas;
+endpoint_handler handle_quotas, handle_own_quotas, handle_zone_capacity;
 // api/handle_calls.c
 endpoint_handler handle_calls, handle_call_counters, handle_calls_reset;
 // api/handle_faults.c

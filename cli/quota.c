@@ -4,15 +4,15 @@
 
 #include <stdlib.h>
 
-// The caller frees; NULL: out of memory.
-static char *quotas_path(const char *project)
+// "COLLECTION/NAME/PART"; the caller frees; NULL: out of memory.
+static char *part_path(const char *collection, const char *name, const char *part)
 {
     struct buffer path;
 
     buffer_init(&path);
-    buffer_printf(&path, "%s/", kind_project.path);
-    http_escape(&path, project);
-    buffer_append_string(&path, "/quotas");
+    buffer_printf(&path, "%s/", collection);
+    http_escape(&path, name);
+    buffer_printf(&path, "/%s", part);
     return buffer_take(&path, NULL);
 }
 
@@ -20,7 +20,7 @@ static int send_quotas(struct cli *cli, const char *method, const char *project,
                        json_t **out, struct failure *f)
 {
     struct http_request request = {.method = method, .body = body};
-    char *path = quotas_path(project);
+    char *path = part_path(kind_project.path, project, "quotas");
     int rc;
 
     request.path = path;
@@ -94,4 +94,29 @@ int verb_quota_remove(struct cli *cli, struct failure *f)
             output_deleted(cli->output, &kind_quota, c->operands[i]);
     }
     return rc;
+}
+
+// A table shows the total below the types.
+int verb_zone_capacity(struct cli *cli, struct failure *f)
+{
+    char *path = part_path(kind_capacity.path, cli->command->operands[0], "capacity");
+    json_t *document = NULL, *rows, *total;
+    int rc = path != NULL ? http_get(cli->http, path, &document, f)
+                          : fail(f, EXIT_REFUSED, "out of memory");
+
+    free(path);
+    if (rc != EXIT_OK)
+        return rc;
+    if (cli->output->format == OUTPUT_JSON) {
+        output_item(cli->output, &kind_capacity, document);
+    } else {
+        rows = json_deep_copy(json_object_get(document, "types"));
+        total = json_deep_copy(json_object_get(document, "total"));
+        json_object_set_new(total, "type", json_string("(all)"));
+        json_array_append_new(rows, total);
+        output_items(cli->output, &kind_capacity, rows);
+        json_decref(rows);
+    }
+    json_decref(document);
+    return EXIT_OK;
 }

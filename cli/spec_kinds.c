@@ -86,7 +86,7 @@ static const struct column route_columns[] = {
     END};
 
 static const struct column zone_columns[] = {TEXT("NAME", "name"), TEXT("REGION", "region"),
-                                             TEXT("STATE", "state"), WIDE("CAPACITY", "capacity"),
+                                             TEXT("STATE", "state"), {"CAPACITY", "capacity", COLUMN_TAGS, true, NULL},
                                              WIDE("TOTAL", "capacity_total"), REVISION, END};
 
 static const struct column region_columns[] = {
@@ -167,6 +167,10 @@ static const struct column quota_columns[] = {
     TEXT("QUOTA", "name"), TEXT("USED", "used"),   TEXT("LIMIT", "limit"), TEXT("LEFT", "remaining"),
     TEXT("PER-SECOND", "rate"), TEXT("RESET", "reset_seconds"), END};
 
+static const struct column capacity_columns[] = {TEXT("TYPE", "type"), TEXT("USED", "used"),
+                                                 TEXT("LIMIT", "limit"),
+                                                 TEXT("LEFT", "remaining"), END};
+
 static const struct column calls_columns[] = {
     TEXT("TIME", "wall_time"),       TEXT("OPERATION", "operation"), TEXT("STATUS", "status"),
     TEXT("SECONDS", "latency_seconds"), TEXT("CALLER", "caller.user_agent"),
@@ -241,6 +245,9 @@ const struct kind kind_call_counter = {"", NULL, NULL, NULL, "/v1/calls/counters
 
 const struct kind kind_quota = {"quota", "quotas", "how much a project may have, and how often it may ask",
                                 "quota", "/v1/quotas", "name", NULL, quota_columns};
+
+const struct kind kind_capacity = {"", NULL, NULL, NULL, "/sim/v1/zones",
+                                   "type", NULL, capacity_columns};
 
 const struct kind *const spec_kinds[] = {
     &kind_instance, &kind_lb,      &kind_pool,  &kind_address, &kind_route, &kind_zone,  &kind_region,

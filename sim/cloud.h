@@ -127,6 +127,9 @@ bool cloud_rate_look(struct cloud *cloud, int64_t project, enum rate_class class
 void cloud_quotas_encode(struct cloud *cloud, int64_t project, const char *project_name,
                          struct buffer *out);
 
+// The places of a zone that are limited or taken, as openapi.json's ZoneCapacity.
+void cloud_capacity_encode(struct cloud *cloud, const char *zone, struct buffer *out);
+
 // --- clock: through the writer, answered when all that became due has been applied ---
 struct clock_view {
     int64_t now_ns;

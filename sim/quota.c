@@ -193,17 +193,20 @@ int quota_delete(struct txn *t, struct change *c, struct error *err)
 
 // --- what is shown ---
 
-static void show_quota(struct cloud *cloud, int64_t project, enum kind kind, struct json_writer *w)
+static void show_figures(struct json_writer *w, struct usage_figures f)
 {
-    struct usage_figures f = usage_of_quota(cloud->usage, project, kind);
-
-    jw_object_begin(w);
-    jw_field_string(w, "name", quota_names[kind]);
     jw_field_int(w, "used", f.used);
     if (f.limit != UNLIMITED) {
         jw_field_int(w, "limit", f.limit);
         jw_field_int(w, "remaining", f.used < f.limit ? f.limit - f.used : 0);
     }
+}
+
+static void show_quota(struct cloud *cloud, int64_t project, enum kind kind, struct json_writer *w)
+{
+    jw_object_begin(w);
+    jw_field_string(w, "name", quota_names[kind]);
+    show_figures(w, usage_of_quota(cloud->usage, project, kind));
     jw_object_end(w);
 }
 
@@ -247,4 +250,32 @@ void cloud_quotas_encode(struct cloud *cloud, int64_t project, const char *proje
     }
     jw_array_end(&w);
     jw_object_end(&w);
+}
+
+void cloud_capacity_encode(struct cloud *cloud, const char *zone, struct buffer *out)
+{
+    struct usage_place *places;
+    struct json_writer w;
+    struct arena arena;
+
+    arena_init(&arena);
+    size_t count = usage_places(cloud->usage, zone, &arena, &places);
+    jw_init(&w, out);
+    jw_object_begin(&w);
+    jw_field_string(&w, "zone", zone);
+    jw_key(&w, "types");
+    jw_array_begin(&w);
+    for (size_t i = 0; i < count; i++) {
+        jw_object_begin(&w);
+        jw_field_string(&w, "type", places[i].type);
+        show_figures(&w, places[i].figures);
+        jw_object_end(&w);
+    }
+    jw_array_end(&w);
+    jw_key(&w, "total");
+    jw_object_begin(&w);
+    show_figures(&w, usage_of_capacity(cloud->usage, zone, NULL));
+    jw_object_end(&w);
+    jw_object_end(&w);
+    arena_fini(&arena);
 }

@@ -482,3 +482,33 @@ struct usage_figures usage_of_capacity(struct usage *u, const char *zone, const 
 {
     return figures(u, &(struct place){.zone = zone, .type = type});
 }
+
+static int by_type(const void *a, const void *b)
+{
+    return strcmp(((const struct usage_place *)a)->type, ((const struct usage_place *)b)->type);
+}
+
+static bool is_place_of(const struct cell *c, const char *zone)
+{
+    return c->project == 0 && c->of_type && strcmp(c->zone, zone) == 0 &&
+           (c->shown.used > 0 || c->shown.limit != UNLIMITED);
+}
+
+size_t usage_places(struct usage *u, const char *zone, struct arena *arena,
+                    struct usage_place **out)
+{
+    size_t count = 0;
+
+    pthread_mutex_lock(&u->lock);
+    *out = arena_alloc(arena, (u->cell_count + 1) * sizeof(**out));
+    for (size_t i = 0; i < u->bucket_count; i++) {
+        for (struct cell *c = u->buckets[i]; c != NULL; c = c->next) {
+            if (is_place_of(c, zone)) {
+                (*out)[count++] = (struct usage_place){arena_strdup(arena, c->type), c->shown};
+            }
+        }
+    }
+    pthread_mutex_unlock(&u->lock);
+    qsort(*out, count, sizeof(**out), by_type);
+    return count;
+}

@@ -41,5 +41,12 @@ struct usage_figures {
 struct usage_figures usage_of_quota(struct usage *u, int64_t project, enum kind kind);
 // type NULL: of all types together.
 struct usage_figures usage_of_capacity(struct usage *u, const char *zone, const char *type);
+// The types that are limited or in use in the zone, sorted, built in the arena.
+struct usage_place {
+    const char *type;
+    struct usage_figures figures;
+};
+size_t usage_places(struct usage *u, const char *zone, struct arena *arena,
+                    struct usage_place **out);
 
 #endif

@@ -141,6 +141,7 @@ def walk_the_rest(call):
         call(f"{kind}.list")
         call(f"{kind}.get", name=name)
         call(f"{kind}.delete", name=name)
+    call("zones.capacity", name="mock-1a")
     call("regions.list")
     call("project.get")
     call("events.list")

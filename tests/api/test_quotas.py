@@ -314,6 +314,20 @@ def test_another_type_takes_another_place(api):
     no_capacity(api, "POST", "/v1/instances", {"zone": "mock-1a", "type": "large"})
 
 
+def test_the_places_of_a_zone_are_shown_taken_and_left(api):
+    assert api.get("/sim/v1/zones/mock-1a/capacity") == {"zone": "mock-1a", "types": [], "total": {"used": 0}}
+    api.put("/sim/v1/zones/mock-1a", {"region": "mock-1", "capacity": {"small": 3, "large": 1}, "capacity_total": 9})
+    api.instance(zone="mock-1a", type="small", count=2)
+    stopped = api.instance(zone="mock-1a", type="medium")["id"]
+    assert api.get("/sim/v1/zones/mock-1a/capacity") == {
+        "zone": "mock-1a", "total": {"used": 3, "limit": 9, "remaining": 6}, "types": [
+            {"type": "large", "used": 0, "limit": 1, "remaining": 1}, {"type": "medium", "used": 1},
+            {"type": "small", "used": 2, "limit": 3, "remaining": 1}]}
+    api.post(f"/v1/instances/{stopped}/stop", expect=202)
+    assert api.get("/sim/v1/zones/mock-1a/capacity")["total"]["used"] == 2
+    api.missing("/sim/v1/zones/nowhere/capacity")
+
+
 @pytest.mark.parametrize("body,field", [
     ({"capacity": {"small": -1}}, "capacity.small"), ({"capacity": {"small": "1"}}, "capacity.small"),
     ({"capacity": [1]}, "capacity"), ({"capacity": {"Not A Name": 1}}, "capacity"),

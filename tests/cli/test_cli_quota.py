@@ -40,6 +40,11 @@ def test_a_zone_is_given_capacity_and_keeps_it(cli):
     zone = cli.json("zone", "get", "mock-1a")
     assert zone["capacity"] == {"small": 1, "large": 0} and zone["capacity_total"] == 5
     assert "no capacity left for type large" in cli.error("instance", "create", "--zone", "mock-1a", "--type", "large", code=1)
+    assert "small=1" in cli("zone", "ls", "-o", "wide")
+    lines = cli.lines("zone", "capacity", "mock-1a")
+    assert [line.split() for line in lines[1:]] == [
+        ["large", "0", "0", "0"], ["small", "0", "1", "1"], ["(all)", "0", "5", "5"]]
+    assert cli.json("zone", "capacity", "mock-1a")["total"] == {"used": 0, "limit": 5, "remaining": 5}
     cli("zone", "set", "mock-1a", "--capacity", "none")
     assert "capacity" not in cli.json("zone", "get", "mock-1a")
     cli("instance", "create", "--zone", "mock-1a", "--type", "large")
