@@ -1,4 +1,6 @@
 // What the simulation (tests/simulation) has found, one test each.
+#include "sim/cloud_internal.h"
+#include "store/internal.h"
 #include "tests/simulation/disk.h"
 #include "tests/unit/sim_fixture.h"
 
@@ -100,6 +102,45 @@ static void what_goes_with_its_project_is_last_shown_as_it_was(void **state)
     free(log);
 }
 
+static void damage(struct sim *s, const char *id)
+{
+    char sql[160];
+
+    snprintf(sql, sizeof(sql), "UPDATE instance SET record = x'ffff' WHERE id = '%s'", id);
+    assert_int_equal(connection_exec(&s->cloud->store->c, sql, NULL), 0);
+}
+
+// Many fire in one savepoint: one that fails takes none of the others with it.
+static void a_transition_that_fails_is_put_off_and_the_others_fire_once_in_their_order(void **state)
+{
+    struct sim *s = *state;
+    char *ids[100];
+    int64_t before;
+    char *log;
+
+    takes(s, "instance.pending", 10 * NS_PER_S);
+    for (int n = 0; n < 100; n++) {
+        ids[n] = create_instance(s, NULL);
+        advance(s, NS_PER_MS);
+    }
+    damage(s, ids[70]);
+    before = cloud_revision(s->cloud);
+    log_setup(LOG_TEXT, (enum log_level)(LOG_ERROR + 1));
+    advance(s, 10 * NS_PER_S);
+    log_setup(LOG_TEXT, LOG_ERROR);
+    assert_int_equal(count_events(s, before), 99 + 1); // and the clock
+    log = event_log(s, before);
+    const char *at = log;
+    for (int n = 0; n < 100; n++) {
+        if (n != 70)
+            assert_non_null(at = strstr(at, ids[n]));
+        free(ids[n]);
+    }
+    assert_int_equal(cloud_now(s->cloud), CLOCK_MANUAL_START + 10 * NS_PER_S + 100 * NS_PER_MS);
+    assert_true(cloud_clock(s->cloud).next_deadline_ns > CLOCK_MANUAL_START + 10 * NS_PER_S);
+    free(log);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, sim_setup, sim_teardown)
 
 int main(void)
@@ -109,6 +150,7 @@ int main(void)
         TEST(an_advance_that_could_not_be_written_leaves_the_clock_where_it_was),
         TEST(a_stopped_instance_can_be_terminated_however_full_its_zone_is),
         TEST(what_goes_with_its_project_is_last_shown_as_it_was),
+        TEST(a_transition_that_fails_is_put_off_and_the_others_fire_once_in_their_order),
         TEST(a_speed_that_could_not_be_written_leaves_a_manual_clock_manual),
     };
 
