@@ -1,5 +1,5 @@
 // Package bugs orders the misfortunes behind bugs that cloud-controller-managers had in the wild, with fault rules of the cloud and
-// nothing else, and shows what the provider makes of them. Each test is named after its class in docs/CCM-BEHAVIOUR.md. Where the cloud
+// nothing else, and shows what the provider makes of them. Each test is named after its class, B1 to B20. Where the cloud
 // lies in a way that no provider can see through, the test says what comes of it: such are the bugs that a
 // controller has to be built against.
 package bugs
