@@ -71,7 +71,9 @@ static int start_stream(struct request *r, const struct query *q, int64_t last,
     if (last < 0 && !(q->given & QUERY_SINCE))
         events->since = cloud_revision(r->api->cloud);
     r->reply.content_type = "text/event-stream";
-    return stream_open(r->api->streams, events, r->epoch, r, &r->stream, err);
+    return stream_open(r->api->streams, events, r->epoch,
+                       &(struct stream_caller){(int)r->who.scope, r->headers.user_agent}, r,
+                       &r->stream, err);
 }
 
 struct listing {

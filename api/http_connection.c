@@ -173,6 +173,8 @@ static ssize_t read_stream(void *closure, uint64_t position, char *out, size_t s
     ssize_t length = stream_read(x->request.stream, out, size);
 
     (void)position;
+    if (length == STREAM_CUT)
+        return MHD_CONTENT_READER_END_WITH_ERROR;
     return length < 0 ? MHD_CONTENT_READER_END_OF_STREAM : length;
 }
 

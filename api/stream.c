@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/timefmt.h"
+#include "sim/fault.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -25,6 +26,14 @@ struct stream {
     struct buffer pending;    // frames not taken yet, from `taken` on
     size_t taken;
     bool parked;
+
+    // Fault rules: what was decided about the event that comes next.
+    struct stream_caller caller;
+    int64_t opened_ns;
+    int64_t decided; // its revision; 0: nothing yet
+    int64_t held_ns; // monotonic: not before; 0: at once
+    bool twice;
+    bool cut;                       // the stream ends before it
     struct stream *next, *previous; // of those parked
 };
 
@@ -37,6 +46,7 @@ struct streams {
     pthread_mutex_t lock;
     pthread_cond_t changed; // the first stream, or the end
     struct stream *parked;
+    int64_t next_held_ns; // of those parked; INT64_MAX: none is held
     size_t count;
     atomic_bool stopping;
 };
@@ -57,18 +67,33 @@ static void unpark(struct stream *s)
     s->parked = false;
 }
 
+static bool is_due(const struct stream *s, int64_t revision, int64_t epoch, int64_t now)
+{
+    if (s->all->stopping || s->epoch != epoch || now - s->spoke_ns >= s->all->comment_after_ns)
+        return true;
+    return s->held_ns > 0 ? now >= s->held_ns : s->query.since < revision;
+}
+
+static void note_held(struct streams *all, const struct stream *s)
+{
+    if (s->held_ns > 0 && s->held_ns < all->next_held_ns)
+        all->next_held_ns = s->held_ns;
+}
+
 static void wake_due(struct streams *all, int64_t revision)
 {
     int64_t now = clock_monotonic(), epoch = cloud_epoch(all->cloud);
     struct stream *next;
 
+    all->next_held_ns = INT64_MAX;
     for (struct stream *s = all->parked; s; s = next) {
         next = s->next;
-        if (!all->stopping && s->query.since >= revision && s->epoch == epoch &&
-            now - s->spoke_ns < all->comment_after_ns)
-            continue;
-        unpark(s);
-        all->sleeper.wake(s->context);
+        if (is_due(s, revision, epoch, now)) {
+            unpark(s);
+            all->sleeper.wake(s->context);
+        } else {
+            note_held(all, s);
+        }
     }
 }
 
@@ -79,15 +104,17 @@ static void *notify(void *context)
 
     pthread_mutex_lock(&all->lock);
     while (!all->stopping) {
-        int64_t seen;
+        int64_t seen, until;
         if (all->count == 0) {
             pthread_cond_wait(&all->changed, &all->lock);
             continue;
         }
         seen = cloud_revision(all->cloud);
         wake_due(all, seen);
+        until = clock_monotonic() + all->tick_ns;
+        until = until < all->next_held_ns ? until : all->next_held_ns;
         pthread_mutex_unlock(&all->lock);
-        cloud_wait_revision(all->cloud, seen, clock_monotonic() + all->tick_ns);
+        cloud_wait_revision(all->cloud, seen, until);
         pthread_mutex_lock(&all->lock);
     }
     pthread_mutex_unlock(&all->lock);
@@ -98,11 +125,13 @@ static void *notify(void *context)
 static bool park(struct stream *s)
 {
     struct streams *all = s->all;
-    bool parked = false;
+    bool parked = false, sooner = false;
 
     pthread_mutex_lock(&all->lock);
-    if (!all->stopping && cloud_revision(all->cloud) <= s->query.since &&
-        cloud_epoch(all->cloud) == s->epoch) {
+    if (!all->stopping && cloud_epoch(all->cloud) == s->epoch &&
+        (s->held_ns > 0 || cloud_revision(all->cloud) <= s->query.since)) {
+        sooner = s->held_ns > 0 && s->held_ns < all->next_held_ns;
+        note_held(all, s);
         s->next = all->parked;
         if (s->next)
             s->next->previous = s;
@@ -111,6 +140,8 @@ static bool park(struct stream *s)
         all->sleeper.park(s->context);
     }
     pthread_mutex_unlock(&all->lock);
+    if (sooner) // the notifier would sleep too long
+        cloud_wake(all->cloud);
     return parked;
 }
 
@@ -125,6 +156,7 @@ int streams_new(struct cloud *cloud, int64_t keepalive_ns, const struct stream_s
         return error_set(err, ERROR_INTERNAL, NULL, "out of memory");
     all->cloud = cloud;
     all->sleeper = *sleeper;
+    all->next_held_ns = INT64_MAX;
     all->tick_ns = keepalive_ns / 15;
     all->comment_after_ns = keepalive_ns - 2 * all->tick_ns;
     pthread_mutex_init(&all->lock, NULL);
@@ -183,24 +215,73 @@ struct filling {
     int count;
 };
 
-static int put_frame(void *context, const struct event *event, struct bytes envelope)
+// What fault rules do to this event on this stream. Those about rules meet none: a firing that made
+// another fire would never end.
+static void decide(struct stream *s, const struct event *event)
+{
+    struct fault_target target = {.kind = (int)event->kind, .id = event->id};
+    struct fault_call call = {.places = FAULT_BIT(FAULT_AT_STREAM),
+                              .operation = "events.list",
+                              .project = s->query.project,
+                              .scope = s->caller.scope,
+                              .user_agent = s->caller.user_agent,
+                              .target = &target};
+    int64_t seen = event->published_ns > s->opened_ns ? event->published_ns : s->opened_ns;
+    const struct fault_fired *lag;
+    struct fault_verdict verdict;
+
+    s->decided = event->revision;
+    s->twice = false;
+    if (event->kind == KIND_FAULT || !fault_any(s->all->cloud))
+        return;
+    fault_decide(s->all->cloud, &call, &verdict);
+    lag = fault_verdict_find(&verdict, FAULT_STREAM_LAG);
+    s->held_ns = lag ? seen + lag->fault->effect.duration_ns : 0;
+    s->twice = fault_verdict_find(&verdict, FAULT_STREAM_DUPLICATE) != NULL;
+    s->cut = fault_verdict_find(&verdict, FAULT_STREAM_CUT) != NULL;
+    fault_verdict_fini(&verdict);
+}
+
+// Whether it may be sent now.
+static bool goes(struct stream *s, const struct event *event)
+{
+    if (s->decided != event->revision)
+        decide(s, event);
+    if (s->held_ns > 0 && clock_monotonic() >= s->held_ns)
+        s->held_ns = 0;
+    return s->held_ns == 0 && !s->cut;
+}
+
+static void append_frame(struct stream *s, const struct event *event, struct bytes envelope)
 {
     static const char *const types[] = {[EVENT_CREATED] = "created",
                                         [EVENT_UPDATED] = "updated",
                                         [EVENT_DELETED] = "deleted",
                                         [EVENT_FIRED] = "fired"};
-    struct filling *filling = context;
-    struct buffer *out = &filling->stream->pending;
+
+    struct buffer *out = &s->pending;
 
     buffer_printf(out, "id: %" PRId64, event->revision);
-    if (filling->stream->epoch > 0)
-        buffer_printf(out, "-%" PRId64, filling->stream->epoch);
+    if (s->epoch > 0)
+        buffer_printf(out, "-%" PRId64, s->epoch);
     buffer_printf(out, "\nevent: %s.%s\ndata: ", kind_name(event->kind), types[event->type]);
     buffer_append(out, envelope.data, envelope.length);
     buffer_append(out, "\n\n", 2);
-    filling->stream->query.since = event->revision;
+}
+
+static int put_frame(void *context, const struct event *event, struct bytes envelope)
+{
+    struct filling *filling = context;
+    struct stream *s = filling->stream;
+
+    if (!goes(s, event))
+        return ENOUGH;
+    append_frame(s, event, envelope);
+    if (s->twice)
+        append_frame(s, event, envelope);
+    s->query.since = event->revision;
     filling->count++;
-    return out->length >= BYTES_AT_ONCE ? ENOUGH : 0;
+    return s->pending.length >= BYTES_AT_ONCE ? ENOUGH : 0;
 }
 
 // Takes the next events. Afterwards query.since is as far as was read.
@@ -233,19 +314,18 @@ static int fill(struct stream *s, struct error *err)
     return error_set(err, ERROR_COMPACTED, "since", "the cloud was replaced meanwhile");
 }
 
-int stream_open(struct streams *all, const struct event_query *query, int64_t epoch, void *context,
-                struct stream **out, struct error *err)
+int stream_open(struct streams *all, const struct event_query *query, int64_t epoch,
+                const struct stream_caller *caller, void *context, struct stream **out,
+                struct error *err)
 {
     struct stream *s = calloc(1, sizeof(*s));
     int result = 0;
 
     if (!s)
         return error_set(err, ERROR_INTERNAL, NULL, "out of memory");
-    *s = (struct stream){.all = all,
-                         .context = context,
-                         .query = *query,
-                         .epoch = epoch,
-                         .spoke_ns = clock_monotonic()};
+    *s = (struct stream){
+        .all = all, .context = context, .query = *query, .epoch = epoch, .caller = *caller};
+    s->spoke_ns = s->opened_ns = clock_monotonic();
     // A greeting, so that the head of the answer leaves at once.
     buffer_append_string(&s->pending, ": mockcloud\n\n");
     result = fill(s, err);
@@ -289,16 +369,23 @@ static bool goes_on(struct stream *s)
     return cloud_project_lives(cloud, s->query.project);
 }
 
-// Makes `pending` non-empty. 1 done, 0 parked, -1 ended.
+static bool has_news(const struct stream *s, int64_t now)
+{
+    return s->held_ns > 0 ? now >= s->held_ns : cloud_revision(s->all->cloud) > s->query.since;
+}
+
+// Makes `pending` non-empty. 1 done, 0 parked, negative: STREAM_….
 static int refill(struct stream *s)
 {
     int64_t now = clock_monotonic();
 
     for (;;) {
         if (!goes_on(s))
-            return -1;
-        if (cloud_revision(s->all->cloud) > s->query.since && fill(s, NULL) < 0)
-            return -1;
+            return STREAM_ENDED;
+        if (!s->cut && has_news(s, clock_monotonic()) && fill(s, NULL) < 0)
+            return STREAM_ENDED;
+        if (s->cut && s->pending.length == 0)
+            return STREAM_CUT;
         if (s->pending.length == 0 && now - s->spoke_ns >= s->all->comment_after_ns)
             buffer_append_string(&s->pending, ": still here\n\n");
         if (s->pending.length > 0)

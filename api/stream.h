@@ -12,8 +12,12 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-struct streams; // opaque: all of them
-struct stream;  // opaque: one
+struct streams;        // opaque: all of them
+struct stream_caller { // whom fault rules see; lives as long as the stream
+    int scope;
+    const char *user_agent;
+};
+struct stream; // opaque: one
 
 // Both are called with a lock held and must not call back.
 struct stream_sleeper {
@@ -30,10 +34,13 @@ size_t streams_count(struct streams *all);
 
 // Events after query->since. ERROR_COMPACTED when they are gone, or when the cloud is not of this
 // cloud_epoch any more; ERROR_UNAVAILABLE when stopped. It ends when the cloud is replaced.
-int stream_open(struct streams *all, const struct event_query *query, int64_t epoch, void *context,
-                struct stream **out, struct error *err);
+int stream_open(struct streams *all, const struct event_query *query, int64_t epoch,
+                const struct stream_caller *caller, void *context, struct stream **out,
+                struct error *err);
 void stream_close(struct stream *s); // NULL allowed
-// Up to `size` bytes; 0: parked; -1: the stream has ended.
+// Up to `size` bytes; 0: parked; STREAM_ENDED, or STREAM_CUT by a fault rule.
+#define STREAM_ENDED (-1)
+#define STREAM_CUT (-2)
 ssize_t stream_read(struct stream *s, char *out, size_t size);
 
 #endif

@@ -78,9 +78,9 @@ int64_t cloud_oldest_revision(struct cloud *cloud);
 void event_encode(const struct event *event, struct json_writer *w);
 
 // Events after query->since, oldest first, from memory while they are recent, else from the
-// database. `each` gets the encoded envelope; of `event` only revision, project, kind and type are
-// set. Bytes live until it returns; a negative return stops and is returned. It runs under the lock
-// of the news: it copies and returns.
+// database. `each` gets the encoded envelope; of `event` only revision, project, kind, id, type and
+// published_ns are set. Bytes live until it returns; a negative return stops and is returned. It
+// runs under the lock of the news: it copies and returns.
 int cloud_events(struct cloud *cloud, const struct event_query *query,
                  int (*each)(void *context, const struct event *event, struct bytes envelope),
                  void *context, int64_t *out_revision, struct error *err);

@@ -64,15 +64,17 @@ void news_batch_add(struct news_batch *b, const struct event *event)
         b->capacity = capacity;
     }
     buffer_init(&out);
-    buffer_reserve(&out, event->document.length + 320);
+    buffer_reserve(&out, event->document.length + 384);
     jw_init(&w, &out);
     event_encode(event, &w);
     struct news_item *item = &b->items[b->count++];
+    item->length = out.length;
+    buffer_append(&out, event->id, strlen(event->id));
     item->revision = event->revision;
     item->project = event->project;
     item->kind = event->kind;
     item->type = event->type;
-    item->envelope = buffer_take(&out, &item->length);
+    item->envelope = buffer_take(&out, NULL);
     if (item->envelope == NULL) {
         abort();
     }
@@ -169,8 +171,10 @@ void news_publish(struct news *n, struct news_batch *b)
     if (b->count == 0) {
         return;
     }
+    int64_t now = clock_monotonic();
     pthread_mutex_lock(&n->lock);
     for (size_t i = 0; i < b->count; i++) {
+        b->items[i].published_ns = now;
         while (n->count > 0 &&
                (n->count == NEWS_ITEMS || n->bytes + b->items[i].length > NEWS_BYTES)) {
             drop_oldest(n);
@@ -254,7 +258,9 @@ int news_read(struct news *n, const struct event_query *query,
         struct event event = {.revision = item->revision,
                               .project = item->project,
                               .kind = item->kind,
-                              .type = item->type};
+                              .id = item->envelope + item->length,
+                              .type = item->type,
+                              .published_ns = item->published_ns};
         int rc = each(context, &event, (struct bytes){item->envelope, item->length});
         result = rc < 0 ? rc : result;
         given++;

@@ -12,8 +12,9 @@ struct news_item {
     int64_t project;
     enum kind kind;
     enum event_type type;
+    int64_t published_ns; // monotonic
     size_t length;
-    char *envelope; // owned
+    char *envelope; // owned; the id of the resource follows it
 };
 
 // Events of a transaction that is not committed yet.

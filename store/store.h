@@ -92,6 +92,8 @@ struct event {
     // Of the resource, for reads of the past (store/past.h); not read back by reader_events.
     int64_t seq;
     int64_t previous; // its revision before; 0: none
+    // For watchers; not stored.
+    int64_t published_ns; // monotonic; 0: long ago
 };
 
 enum durability { DURABILITY_PROCESS, DURABILITY_POWER }; // synchronous NORMAL | FULL

@@ -497,3 +497,62 @@ def test_requests_that_are_refused_for_their_form_meet_no_rule(api):
     api.refuse("POST", "/v1/instances", {"nome": "x"}, status=400, code="unknown_field", field="nome")
     api.refuse("GET", "/v1/nothing", status=404, code="not_found")
     assert stats(api, rule)["matched"] == 0
+
+
+# -- event streams ------------------------------------------------------------------------------------
+
+def names(events):
+    return [e["document"].get("name") for e in events]
+
+
+def test_a_stream_is_cut_before_the_event_and_resumes_behind_the_last_one(api):
+    fault(api, "events.list", {"stream_cut": {}}, when={"after": 2, "times": 1}, resource={"kind": "instance"})
+    with api.stream(kind="instance") as stream:
+        stream.frame()
+        for name in ("a", "b", "c"):
+            api.instance(name=name)
+        assert names(stream.take(2)) == ["a", "b"]
+        with pytest.raises(httpx.RemoteProtocolError):
+            stream.frame()
+    last = api.events(kind="instance")[1]["revision"]
+    with api.stream(kind="instance", last_event_id=last) as stream:
+        assert names(stream.take(1)) == ["c"]
+
+
+def test_a_stream_delivers_what_a_rule_says_twice(api):
+    fault(api, "events.list", {"stream_duplicate": {}}, when={"every": 2}, resource={"kind": "instance"})
+    with api.stream(kind="instance") as stream:
+        stream.frame()
+        for name in ("a", "b", "c"):
+            api.instance(name=name)
+        assert names(stream.take(4)) == ["a", "b", "b", "c"]
+
+
+def test_a_stream_lags_by_the_same_time_for_each_event_and_stays_in_order(api):
+    rule = fault(api, "events.list", {"stream_lag": {"by": "400ms"}}, resource={"kind": "instance"})
+    with api.stream(kind="instance") as lagging, api.stream(kind="route") as other:
+        lagging.frame()
+        begun = time.monotonic()
+        for name in ("a", "b", "c"):
+            api.instance(name=name)
+        api.route("10.9.0.0/24", {"address": "10.0.0.1"}, name="r")
+        assert names(other.take(1)) == ["r"]
+        assert names(lagging.take(3)) == ["a", "b", "c"]
+        assert time.monotonic() - begun >= 0.4
+    assert stats(api, rule)["fired"] == 3
+
+
+def test_events_about_rules_meet_no_stream_effect_so_that_nothing_feeds_itself(api):
+    rule = fault(api, "events.list", {"stream_duplicate": {}})
+    with api.stream() as stream:
+        stream.frame()
+        api.instance(name="a")
+        taken = stream.take(3)
+    assert names(taken)[:2] == ["a", "a"] and (taken[2]["kind"], taken[2]["type"]) == ("fault", "fired")
+    assert stats(api, rule)["fired"] == 1
+
+
+def test_plain_lists_of_events_meet_no_stream_effect(api):
+    rule = fault(api, "events.list", {"stream_cut": {}})
+    assert len(api.events()) > 3
+    assert stats(api, rule)["matched"] == 0
