@@ -17,7 +17,7 @@ static const char *calls_path(const struct cli *cli)
 int verb_calls_list(struct cli *cli, struct failure *f)
 {
     struct kind kind = kind_calls;
-    struct resource_list list;
+    struct resource_list list = {.items = NULL};
     struct buffer query;
     int rc;
 

@@ -1,12 +1,11 @@
 #include "sim/usage.h"
 
 #include "sim/cloud_internal.h"
+#include "sim/usage_cells.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define BUCKETS_BEGIN 256
 
 const char *const quota_names[QUOTA_KINDS] = {
     [KIND_INSTANCE] = "instances",
@@ -15,255 +14,6 @@ const char *const quota_names[QUOTA_KINDS] = {
     [KIND_ADDRESS] = "addresses",
     [KIND_ROUTE] = "routes",
 };
-
-// --- cells: one for everything that can be limited ---
-
-struct place {        // what a cell is of
-    int64_t project;  // of a quota; 0: capacity
-    enum kind kind;   // of a quota
-    const char *zone; // of capacity
-    const char *type; // NULL: all types together
-};
-
-struct cell {
-    struct cell *next;
-    uint64_t hash;
-    int64_t used, limit;
-    struct usage_figures shown;
-    size_t touched; // how many entries of the journal
-    int64_t project;
-    enum kind kind;
-    bool of_type;
-    char *type;  // within `zone`
-    char zone[]; // zone, NUL, type, NUL
-};
-
-struct entry { // of the journal: what a cell was before
-    struct cell *cell;
-    int64_t used, limit;
-};
-
-struct usage {
-    pthread_mutex_t lock; // the cells are found by the writer and by readers
-    struct cell **buckets;
-    size_t bucket_count, cell_count;
-    struct entry *journal; // the writer's own
-    size_t journal_count, journal_capacity;
-};
-
-struct usage *usage_new(void)
-{
-    struct usage *u = calloc(1, sizeof(*u));
-
-    if (u == NULL) {
-        return NULL;
-    }
-    pthread_mutex_init(&u->lock, NULL);
-    u->bucket_count = BUCKETS_BEGIN;
-    u->buckets = calloc(u->bucket_count, sizeof(struct cell *));
-    if (u->buckets == NULL) {
-        usage_free(u);
-        return NULL;
-    }
-    return u;
-}
-
-static void forget_all(struct usage *u)
-{
-    for (size_t i = 0; u->buckets != NULL && i < u->bucket_count; i++) {
-        while (u->buckets[i] != NULL) {
-            struct cell *cell = u->buckets[i];
-            u->buckets[i] = cell->next;
-            free(cell);
-        }
-    }
-    u->cell_count = 0;
-    u->journal_count = 0;
-}
-
-void usage_free(struct usage *u)
-{
-    if (u == NULL) {
-        return;
-    }
-    forget_all(u);
-    free(u->buckets);
-    free(u->journal);
-    pthread_mutex_destroy(&u->lock);
-    free(u);
-}
-
-static uint64_t mix(uint64_t hash, const char *text)
-{
-    for (; text != NULL && *text != '\0'; text++) {
-        hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
-    }
-    return (hash ^ (text != NULL)) * UINT64_C(0x100000001b3);
-}
-
-static uint64_t hash_of(const struct place *p)
-{
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-
-    hash = (hash ^ (uint64_t)p->project) * UINT64_C(0x9e3779b97f4a7c15);
-    hash = (hash ^ (uint64_t)p->kind) * UINT64_C(0x100000001b3);
-    hash = mix(mix(hash, p->zone), p->type);
-    return hash ^ (hash >> 32);
-}
-
-static bool same(const struct cell *c, const struct place *p, uint64_t hash)
-{
-    return c->hash == hash && c->project == p->project && c->kind == p->kind &&
-           c->of_type == (p->type != NULL) && strcmp(c->zone, p->zone ? p->zone : "") == 0 &&
-           strcmp(c->type, p->type ? p->type : "") == 0;
-}
-
-static struct cell *find(const struct usage *u, const struct place *p, uint64_t hash)
-{
-    struct cell *c = u->buckets[hash % u->bucket_count];
-
-    while (c != NULL && !same(c, p, hash)) {
-        c = c->next;
-    }
-    return c;
-}
-
-static void out_of_memory(void)
-{
-    abort(); // as base/arena.h: what was acknowledged is in the log
-}
-
-static void grow(struct usage *u)
-{
-    size_t count = u->bucket_count * 2;
-    struct cell **buckets = calloc(count, sizeof(struct cell *));
-
-    if (buckets == NULL) {
-        return; // slower, but right
-    }
-    for (size_t i = 0; i < u->bucket_count; i++) {
-        while (u->buckets[i] != NULL) {
-            struct cell *cell = u->buckets[i];
-            u->buckets[i] = cell->next;
-            cell->next = buckets[cell->hash % count];
-            buckets[cell->hash % count] = cell;
-        }
-    }
-    free(u->buckets);
-    u->buckets = buckets;
-    u->bucket_count = count;
-}
-
-static struct cell *add(struct usage *u, const struct place *p, uint64_t hash)
-{
-    size_t zone = (p->zone != NULL ? strlen(p->zone) : 0) + 1;
-    size_t type = (p->type != NULL ? strlen(p->type) : 0) + 1;
-    struct cell *c = calloc(1, sizeof(*c) + zone + type);
-
-    if (c == NULL) {
-        out_of_memory();
-        return NULL;
-    }
-    c->hash = hash;
-    c->limit = c->shown.limit = UNLIMITED;
-    c->project = p->project;
-    c->kind = p->kind;
-    c->of_type = p->type != NULL;
-    c->type = c->zone + zone;
-    memcpy(c->zone, p->zone != NULL ? p->zone : "", zone);
-    memcpy(c->type, p->type != NULL ? p->type : "", type);
-    if (u->cell_count++ >= u->bucket_count) {
-        grow(u);
-    }
-    c->next = u->buckets[hash % u->bucket_count];
-    u->buckets[hash % u->bucket_count] = c;
-    return c;
-}
-
-static void drop(struct usage *u, struct cell *cell)
-{
-    struct cell **at = &u->buckets[cell->hash % u->bucket_count];
-
-    while (*at != cell) {
-        at = &(*at)->next;
-    }
-    *at = cell->next;
-    u->cell_count--;
-    free(cell);
-}
-
-// --- the journal ---
-
-static void note(struct usage *u, struct cell *cell)
-{
-    if (u->journal_count == u->journal_capacity) {
-        size_t capacity = u->journal_capacity > 0 ? u->journal_capacity * 2 : 64;
-        struct entry *journal = realloc(u->journal, capacity * sizeof(*journal));
-        if (journal == NULL) {
-            out_of_memory();
-            return;
-        }
-        u->journal = journal;
-        u->journal_capacity = capacity;
-    }
-    u->journal[u->journal_count++] = (struct entry){cell, cell->used, cell->limit};
-    cell->touched++;
-}
-
-size_t usage_mark(const struct usage *u)
-{
-    return u->journal_count;
-}
-
-// Nobody needs a cell that counts nothing and limits nothing.
-static void release(struct usage *u, struct cell *cell)
-{
-    if (--cell->touched == 0 && cell->used == 0 && cell->limit == UNLIMITED) {
-        drop(u, cell);
-    }
-}
-
-void usage_undo(struct usage *u, size_t mark)
-{
-    pthread_mutex_lock(&u->lock);
-    while (u->journal_count > mark) {
-        struct entry *e = &u->journal[--u->journal_count];
-        e->cell->used = e->used;
-        e->cell->limit = e->limit;
-        release(u, e->cell);
-    }
-    pthread_mutex_unlock(&u->lock);
-}
-
-void usage_commit(struct usage *u)
-{
-    if (u->journal_count == 0) {
-        return;
-    }
-    pthread_mutex_lock(&u->lock);
-    while (u->journal_count > 0) {
-        struct cell *cell = u->journal[--u->journal_count].cell;
-        cell->shown = (struct usage_figures){cell->used, cell->limit};
-        release(u, cell);
-    }
-    pthread_mutex_unlock(&u->lock);
-}
-
-// The cell, made if it is not there, noted in the journal: to be changed.
-static struct cell *touch(struct usage *u, const struct place *p)
-{
-    uint64_t hash = hash_of(p);
-    struct cell *cell;
-
-    pthread_mutex_lock(&u->lock);
-    cell = find(u, p, hash);
-    if (cell == NULL) {
-        cell = add(u, p, hash);
-    }
-    note(u, cell);
-    pthread_mutex_unlock(&u->lock);
-    return cell;
-}
 
 // --- what counts ---
 
@@ -299,7 +49,7 @@ static bool refuses(const struct txn *t)
 static int note_quota(struct txn *t, const struct resource *r, int delta, struct error *err)
 {
     struct place place = {.project = r->project, .kind = r->kind};
-    struct cell *cell = touch(t->cloud->usage, &place);
+    struct cell *cell = cell_touch(t->cloud->usage, &place);
 
     cell->used += delta;
     if (delta > 0 && exceeded(cell) && refuses(t)) {
@@ -323,7 +73,7 @@ static int note_place(struct txn *t, const struct instance *i, int delta, struct
 
     for (size_t k = 0; k < 2; k++) {
         struct place place = {.zone = i->zone, .type = types[k]};
-        struct cell *cell = touch(t->cloud->usage, &place);
+        struct cell *cell = cell_touch(t->cloud->usage, &place);
         cell->used += delta;
         if (delta > 0 && exceeded(cell) && refuses(t)) {
             return no_capacity(cell, i, err);
@@ -336,7 +86,7 @@ static int note_place(struct txn *t, const struct instance *i, int delta, struct
 
 static void set_limit(struct usage *u, const struct place *place, int64_t limit)
 {
-    touch(u, place)->limit = limit;
+    cell_touch(u, place)->limit = limit;
 }
 
 static void note_quota_limits(struct usage *u, const struct quota *q, bool removed)
@@ -354,7 +104,7 @@ static void clear_capacity(struct usage *u, const char *zone)
     for (size_t i = 0; i < u->bucket_count; i++) {
         for (struct cell *c = u->buckets[i]; c != NULL; c = c->next) {
             if (c->project == 0 && c->limit != UNLIMITED && strcmp(c->zone, zone) == 0) {
-                note(u, c);
+                cell_note(u, c);
                 c->limit = UNLIMITED;
             }
         }
@@ -423,13 +173,13 @@ static int load_count(void *context, const struct row *row, int64_t count)
     struct place place = {.project = row->project, .kind = c->kind};
 
     if (counts(c->kind, row->state)) {
-        touch(c->usage, &place)->used += count;
+        cell_touch(c->usage, &place)->used += count;
     }
     if (c->kind == KIND_INSTANCE && takes_place(row->state)) {
         place = (struct place){.zone = row->columns[0], .type = row->columns[1]};
-        touch(c->usage, &place)->used += count;
+        cell_touch(c->usage, &place)->used += count;
         place.type = NULL;
-        touch(c->usage, &place)->used += count;
+        cell_touch(c->usage, &place)->used += count;
     }
     return 0;
 }
@@ -441,7 +191,7 @@ int usage_load(struct cloud *cloud, struct error *err)
     int rc = 0;
 
     pthread_mutex_lock(&cloud->usage->lock);
-    forget_all(cloud->usage);
+    cells_forget(cloud->usage);
     pthread_mutex_unlock(&cloud->usage->lock);
     arena_init(&arena);
     for (enum kind kind = 0; rc == 0 && kind < QUOTA_KINDS; kind++) {
@@ -465,7 +215,7 @@ static struct usage_figures figures(struct usage *u, const struct place *place)
     struct cell *cell;
 
     pthread_mutex_lock(&u->lock);
-    cell = find(u, place, hash_of(place));
+    cell = cell_find(u, place);
     if (cell != NULL) {
         shown = cell->shown;
     }
