@@ -40,6 +40,7 @@ enum access { ACCESS_PUBLIC, ACCESS_CLOUD, ACCESS_SIM };
     X(LIFECYCLE, "lifecycle")   \
     X(NETWORK, "network")       \
     X(SINCE, "since")           \
+    X(UNTIL, "until")           \
     X(KIND, "kind")             \
     X(CALLER, "caller")         \
     X(OPERATION, "operation")   \

@@ -205,6 +205,9 @@ const struct endpoint endpoints[] = {
     SIM(DELETE, "/sim/v1/clusters/{name}", "clusters.delete", 204, OF_PROJECT, KIND_CLUSTER,
         cluster_delete, NULL),
 
+    READ("/sim/v1/events/digest", "events.digest", ACCESS_SIM, 0, QUERY_SINCE | QUERY_UNTIL,
+         KIND_COUNT, handle_events_digest),
+
     // the cloud as a whole
     READ("/sim/v1/snapshot", "snapshot.save", ACCESS_SIM, 0, 0, KIND_COUNT, handle_snapshot_save),
     CHANGE(PUT, "/sim/v1/snapshot", "snapshot.restore", ACCESS_SIM, 200, TAKES_FILE, KIND_COUNT,

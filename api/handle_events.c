@@ -136,3 +136,37 @@ int handle_events(struct request *r, struct error *err)
         return start_stream(r, &q, last, &events, err);
     return answer_list(r, &events, err);
 }
+
+// --- digest ---
+
+struct digest_query {
+    int64_t since, until;
+};
+
+static int digest(struct request *r, struct error *err)
+{
+    const struct digest_query *q = r->work_context;
+    struct events_digest d;
+    int result = cloud_events_digest(r->api->cloud, q->since, q->until, &d, err);
+
+    if (result == 0)
+        buffer_printf(&r->reply.body,
+                      "{\"since\":%" PRId64 ",\"revision\":%" PRId64 ",\"count\":%" PRId64
+                      ",\"sha256\":\"%s\"}",
+                      d.since, d.until, d.count, d.sha256);
+    return result;
+}
+
+int handle_events_digest(struct request *r, struct error *err)
+{
+    struct digest_query *context = arena_alloc(&r->arena, sizeof(*context));
+    struct query q;
+    int result = query_parse(r->endpoint, r->query, &r->arena, &q, err);
+
+    if (result < 0)
+        return result;
+    *context = (struct digest_query){q.since, q.given & QUERY_UNTIL ? q.until : INT64_MAX};
+    r->work_context = context;
+    r->work = digest;
+    return 0;
+}

@@ -12,7 +12,7 @@ endpoint_handler handle_change, handle_remove_listener, handle_remove_target, ha
 // api/handle_snapshots.c
 endpoint_handler handle_snapshot_save, handle_snapshot_restore, handle_reset;
 // api/handle_events.c
-endpoint_handler handle_events;
+endpoint_handler handle_events, handle_events_digest;
 // api/handle_quotas.c
 endpoint_handler handle_quotas, handle_own_quotas, handle_zone_capacity;
 // api/handle_calls.c

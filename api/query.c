@@ -219,12 +219,15 @@ static int split(struct query *q, unsigned allowed, struct span text, struct are
 static int interpret_numbers(struct query *q, struct error *err)
 {
     const char *limit = q->values[QUERY_INDEX_LIMIT], *since = q->values[QUERY_INDEX_SINCE];
+    const char *until = q->values[QUERY_INDEX_UNTIL];
     int64_t number = LIMIT_DEFAULT;
 
     if (limit && parse_number("limit", limit, 1, LIMIT_MAX, &number, err) < 0)
         return -ERROR_INVALID;
     q->limit = (int)number;
-    return since ? parse_number("since", since, 0, INT64_MAX, &q->since, err) : 0;
+    if (since && parse_number("since", since, 0, INT64_MAX, &q->since, err) < 0)
+        return -ERROR_INVALID;
+    return until ? parse_number("until", until, 0, INT64_MAX, &q->until, err) : 0;
 }
 
 static int interpret(const struct endpoint *endpoint, struct query *q, struct error *err)

@@ -15,7 +15,7 @@
 struct query {
     unsigned given; // QUERY_… bits
     int limit;
-    int64_t since;
+    int64_t since, until;
     int kind;                              // of events; -1: all
     int64_t after;                         // from page_token; 0: from the start
     const char *values[QUERY_INDEX_COUNT]; // decoded, NULL: not given; not of tags

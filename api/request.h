@@ -82,6 +82,7 @@ struct request {
     struct change *change; // to be submitted, then answered by request_answer
     // Or what takes its time: run on a thread of its own, which may wait; then the reply is sent.
     int (*work)(struct request *r, struct error *err);
+    void *work_context; // in the arena
     char *upload; // file that holds the body of an endpoint that TAKES_FILE; removed in the end
     struct stream *stream; // instead of a reply body
 };

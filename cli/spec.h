@@ -105,7 +105,8 @@ struct alias {
 extern const struct kind kind_none, kind_instance, kind_lb, kind_pool, kind_address, kind_route,
     kind_zone, kind_region, kind_type, kind_project, kind_token, kind_latency, kind_event,
     kind_clock, kind_advanced, kind_calls, kind_call_counter, kind_fault, kind_fault_stats,
-    kind_cluster, kind_snapshot, kind_replaced, kind_quota, kind_project_made, kind_capacity;
+    kind_cluster, kind_snapshot, kind_replaced, kind_quota, kind_project_made, kind_capacity,
+    kind_digest;
 extern const struct kind *const spec_kinds[]; // those with a noun; NULL ends
 extern const struct verb spec_verbs[];        // summary NULL ends
 extern const struct alias spec_aliases[];     // name NULL ends

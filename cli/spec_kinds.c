@@ -234,6 +234,10 @@ static const struct column state_columns[] = {TEXT("REVISION", "revision"), TEXT
                                               TEXT("SEED", "seed"), TEXT("NOW", "clock.now"),
                                               TEXT("MODE", "clock.mode"), END};
 
+static const struct column digest_columns[] = {TEXT("SHA256", "sha256"), TEXT("REVISION", "revision"),
+                                               TEXT("COUNT", "count"), END};
+
+const struct kind kind_digest = {"", NULL, NULL, NULL, NULL, "sha256", NULL, digest_columns};
 const struct kind kind_replaced = {"", NULL, NULL, NULL, NULL, "revision", NULL, state_columns};
 const struct kind kind_snapshot = {"snapshot", NULL, "the whole cloud as one file", NULL,
                                    "/sim/v1/snapshot", "revision", NULL, snapshot_columns};

@@ -84,6 +84,15 @@ void event_encode(const struct event *event, struct json_writer *w);
 int cloud_events(struct cloud *cloud, const struct event_query *query,
                  int (*each)(void *context, const struct event *event, struct bytes envelope),
                  void *context, int64_t *out_revision, struct error *err);
+// SHA-256 over the envelopes of the events with since < revision <= until (INT64_MAX: the newest),
+// each followed by a newline: what two runs have in common. Reads the database in pieces; takes its
+// time when there are many. ERROR_COMPACTED when some of them are gone.
+struct events_digest {
+    int64_t since, until, count; // until: the last revision that is in it
+    char sha256[65];
+};
+int cloud_events_digest(struct cloud *cloud, int64_t since, int64_t until,
+                        struct events_digest *out, struct error *err);
 // Waits until a revision greater than `after` is committed, the monotonic deadline passes, or
 // cloud_wake is called; returns the newest revision.
 int64_t cloud_wait_revision(struct cloud *cloud, int64_t after, int64_t monotonic_deadline);

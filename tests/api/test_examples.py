@@ -145,6 +145,7 @@ def walk_the_rest(call):
     call("regions.list")
     call("project.get")
     call("events.list")
+    call("events.digest")
     call("latencies.put", {"distribution": "fixed", "value": "1s"}, transition="instance.pending")
     call("latencies.list")
     call("latencies.delete", transition="instance.pending")
