@@ -76,10 +76,11 @@ static void configure_sqlite(void)
 }
 
 // Both kinds map the file, so that a page read is no copy and page caches stay small. The cache of
-// the writer holds the pages of one batch.
+// the writer holds the pages of one batch, also of a long advance of the clock (store.c gives them
+// back).
 static const char *const pragmas[] = {
     [CONNECTION_WRITER] = "PRAGMA temp_store = MEMORY; PRAGMA secure_delete = OFF;"
-                          "PRAGMA cache_size = -4096; PRAGMA mmap_size = 2147418112;",
+                          "PRAGMA cache_size = -16384; PRAGMA mmap_size = 2147418112;",
     [CONNECTION_READER] = "PRAGMA query_only = ON; PRAGMA temp_store = MEMORY;"
                           "PRAGMA cache_size = -2048; PRAGMA mmap_size = 2147418112;",
 };

@@ -223,8 +223,10 @@ static void checkpoint(struct store *s, int frames)
     if (s->wal_frames < CHECKPOINT_FORCED_FRAMES)
         sqlite3_busy_timeout(s->c.db, CHECKPOINT_WAIT_MS);
     if (sqlite3_wal_checkpoint_v2(s->c.db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL) ==
-        SQLITE_OK)
-        s->wal_frames = 0; // the next commit starts over
+        SQLITE_OK) {
+        s->wal_frames = 0;                  // the next commit starts over
+        sqlite3_db_release_memory(s->c.db); // pages are as quickly read from the file again
+    }
     sqlite3_busy_timeout(s->c.db, STATEMENT_BUSY_TIMEOUT_MS);
 }
 
