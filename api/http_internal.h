@@ -84,9 +84,17 @@ void http_upload_write(struct exchange *x, const char *bytes, size_t length);
 // Suspends the exchange and runs request.work on a thread of its own.
 enum MHD_Result http_work(struct exchange *x);
 
-// Where the listening socket is bound, and the name it was bound by (as in a Host header).
-int http_listen(const char *text, bool anywhere, char out_host[64], int *out_port, int *out_fd,
-                struct error *err);
+// Where the listening socket is bound, and the name it was bound by (as in a Host header). Errors
+// name `flag`.
+int http_listen(const char *text, const char *flag, bool anywhere, char out_host[64], int *out_port,
+                int *out_fd, struct error *err);
+
+// For every daemon: its messages into our log; paths and queries left as they were sent, since we
+// decode them strictly; a lock, and a condition that waits for monotonic time.
+void http_log_library(void *closure, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
+size_t http_keep_encoded(void *closure, struct MHD_Connection *connection, char *text);
+void http_init_idle(pthread_mutex_t *lock, pthread_cond_t *idle);
 
 // Callbacks of libmicrohttpd (api/http_connection.c); the closure is the http_server.
 void *http_uri(void *closure, const char *uri, struct MHD_Connection *connection);

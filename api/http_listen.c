@@ -12,7 +12,7 @@
 #define BACKLOG 4096
 
 // "HOST:PORT", "[V6]:PORT" or ":PORT" into its halves; brackets are taken off.
-static int split(const char *text, char host[64], char port[8], struct error *err)
+static int split(const char *text, const char *flag, char host[64], char port[8], struct error *err)
 {
     const char *colon = strrchr(text, ':');
     size_t length = colon ? (size_t)(colon - text) : 0;
@@ -20,13 +20,13 @@ static int split(const char *text, char host[64], char port[8], struct error *er
     long number = colon ? strtol(colon + 1, &end, 10) : -1;
 
     if (!colon || colon[1] < '0' || colon[1] > '9' || *end != '\0' || number < 0 || number > 65535)
-        return error_set(err, ERROR_INVALID, "--listen", "%s: must be HOST:PORT", text);
+        return error_set(err, ERROR_INVALID, flag, "%s: must be HOST:PORT", text);
     if (length >= 2 && text[0] == '[' && text[length - 1] == ']') {
         text++;
         length -= 2;
     }
     if (length >= 64)
-        return error_set(err, ERROR_INVALID, "--listen", "%s: the host is too long", text);
+        return error_set(err, ERROR_INVALID, flag, "%s: the host is too long", text);
     memcpy(host, text, length);
     host[length] = '\0';
     snprintf(port, 8, "%ld", number);
@@ -43,15 +43,16 @@ static bool is_loopback(const struct sockaddr *address)
     return address->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
 }
 
-static int bind_to(const struct addrinfo *found, const char *text, int *out_fd, struct error *err)
+static int bind_to(const struct addrinfo *found, const char *text, const char *flag, int *out_fd,
+                   struct error *err)
 {
     int one = 1, fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     if (fd < 0)
-        return error_set(err, ERROR_INTERNAL, "--listen", "%s: %s", text, strerror(errno));
+        return error_set(err, ERROR_INTERNAL, flag, "%s: %s", text, strerror(errno));
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
     if (bind(fd, found->ai_addr, found->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0) {
-        error_set(err, ERROR_INTERNAL, "--listen", "%s: %s", text, strerror(errno));
+        error_set(err, ERROR_INTERNAL, flag, "%s: %s", text, strerror(errno));
         close(fd);
         return -ERROR_INTERNAL;
     }
@@ -82,24 +83,24 @@ static void name_host(char out[64], const char *host, const struct addrinfo *fou
         snprintf(out, 64, "%s", host);
 }
 
-int http_listen(const char *text, bool anywhere, char out_host[64], int *out_port, int *out_fd,
-                struct error *err)
+int http_listen(const char *text, const char *flag, bool anywhere, char out_host[64], int *out_port,
+                int *out_fd, struct error *err)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found;
     char host[64], port[8];
-    int result = split(text, host, port, err);
+    int result = split(text, flag, host, port, err);
 
     if (result < 0)
         return result;
     result = getaddrinfo(*host ? host : "0.0.0.0", port, &hints, &found);
     if (result != 0)
-        return error_set(err, ERROR_INVALID, "--listen", "%s: %s", text, gai_strerror(result));
+        return error_set(err, ERROR_INVALID, flag, "%s: %s", text, gai_strerror(result));
     if (!anywhere && !is_loopback(found->ai_addr))
         result =
-            error_set(err, ERROR_INVALID, "--listen",
+            error_set(err, ERROR_INVALID, flag,
                       "%s is reachable from other machines: that needs --allowed-host NAME", text);
     else
-        result = bind_to(found, text, out_fd, err);
+        result = bind_to(found, text, flag, out_fd, err);
     if (result == 0) {
         name_host(out_host, host, found);
         *out_port = bound_port(*out_fd);

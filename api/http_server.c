@@ -65,10 +65,7 @@ static int collect_hosts(struct http_server *server, const char *listen_host,
     return 0;
 }
 
-static void log_library(void *closure, const char *format, va_list args)
-    __attribute__((format(printf, 2, 0)));
-
-static void log_library(void *closure, const char *format, va_list args)
+void http_log_library(void *closure, const char *format, va_list args)
 {
     char text[256];
 
@@ -79,7 +76,7 @@ static void log_library(void *closure, const char *format, va_list args)
 }
 
 // Paths and queries are decoded by us, strictly.
-static size_t keep_encoded(void *closure, struct MHD_Connection *connection, char *text)
+size_t http_keep_encoded(void *closure, struct MHD_Connection *connection, char *text)
 {
     (void)closure, (void)connection;
     return strlen(text);
@@ -94,14 +91,14 @@ static int start_daemon(struct http_server *server, unsigned threads, int fd, st
         {MHD_OPTION_END, 0, NULL}};
 
     server->daemon = MHD_start_daemon(flags, 0, NULL, NULL, http_handle, server,             //
-                                      MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,         //
+                                      MHD_OPTION_EXTERNAL_LOGGER, http_log_library, NULL,    //
                                       MHD_OPTION_LISTEN_SOCKET, fd,                          //
                                       MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, //
                                       MHD_OPTION_CONNECTION_LIMIT, raise_file_limit(),       //
                                       MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_S,         //
                                       MHD_OPTION_STRICT_FOR_CLIENT, 1,                       //
                                       MHD_OPTION_URI_LOG_CALLBACK, http_uri, server,         //
-                                      MHD_OPTION_UNESCAPE_CALLBACK, keep_encoded, NULL,      //
+                                      MHD_OPTION_UNESCAPE_CALLBACK, http_keep_encoded, NULL, //
                                       MHD_OPTION_NOTIFY_COMPLETED, http_completed, server,   //
                                       MHD_OPTION_ARRAY, pool, MHD_OPTION_END);
     if (!server->daemon)
@@ -111,14 +108,14 @@ static int start_daemon(struct http_server *server, unsigned threads, int fd, st
 
 // --- life ---
 
-static void init_locks(struct http_server *server)
+void http_init_idle(pthread_mutex_t *lock, pthread_cond_t *idle)
 {
     pthread_condattr_t attributes;
 
-    pthread_mutex_init(&server->lock, NULL);
+    pthread_mutex_init(lock, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&server->idle, &attributes);
+    pthread_cond_init(idle, &attributes);
     pthread_condattr_destroy(&attributes);
 }
 
@@ -129,7 +126,7 @@ static int prepare(struct http_server *server, const struct http_config *config,
     struct api *api = &server->api;
     int result;
 
-    init_locks(server);
+    http_init_idle(&server->lock, &server->idle);
     api->cloud = cloud;
     api->body_limit = config->body_limit;
     api->upload_limit = config->upload_limit;
@@ -156,8 +153,9 @@ static int serve(struct http_server *server, const struct http_config *config, s
 {
     char host[64];
     int port, fd;
-    int result = http_listen(config->listen, config->allowed_hosts && config->allowed_hosts[0],
-                             host, &port, &fd, err);
+    int result =
+        http_listen(config->listen, "--listen", config->allowed_hosts && config->allowed_hosts[0],
+                    host, &port, &fd, err);
 
     if (result < 0)
         return result;

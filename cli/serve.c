@@ -1,6 +1,7 @@
 #include "cli/serve.h"
 
 #include "api/auth.h"
+#include "api/http_metadata.h"
 #include "api/http_server.h"
 #include "backend/docker.h"
 #include "cli/serve_options.h"
@@ -154,7 +155,32 @@ static int open_cloud(const struct serve_options *o, struct arena *arena, struct
     return is_new ? open_new(o, &config, arena, out, err) : open_old(o, &config, out, err);
 }
 
-// --- the server ---
+// --- the servers ---
+
+// *out is NULL when the service is off: not wanted, or nobody asked for the port that is taken.
+static int start_metadata(const struct serve_options *o, struct cloud *cloud,
+                          struct http_metadata **out, struct error *err)
+{
+    struct http_metadata_config config = {.listen = o->metadata_listen,
+                                          .allowed_hosts = o->allowed_hosts,
+                                          .tokens_required =
+                                              o->imds_tokens == IMDS_TOKENS_REQUIRED};
+    struct error failed = {0};
+
+    *out = NULL;
+    if (strcmp(o->metadata_listen, "none") == 0)
+        return 0;
+    if (http_metadata_start(&config, cloud, out, &failed) == 0) {
+        log_line(LOG_INFO, "metadata service listening", "address", http_metadata_address(*out),
+                 NULL);
+        return 0;
+    }
+    if (o->has_metadata_listen)
+        return error_set(err, failed.code, failed.field, "%s", failed.message);
+    log_line(LOG_WARN, "the metadata service is off; see --metadata-listen", "error",
+             failed.message, NULL);
+    return 0;
+}
 
 static int run(const struct serve_options *o, struct cloud *cloud, const char *token,
                const sigset_t *signals, struct error *err)
@@ -167,14 +193,20 @@ static int run(const struct serve_options *o, struct cloud *cloud, const char *t
                                  .upload_limit = (uint64_t)o->max_upload,
                                  .keepalive_ns = o->keepalive_ns,
                                  .calls_kept = o->calls_kept};
+    struct http_metadata *metadata = NULL;
     struct http_server *server = NULL;
     int result = http_server_start(&config, cloud, &server, err);
 
-    if (result < 0)
+    if (result == 0)
+        result = start_metadata(o, cloud, &metadata, err);
+    if (result < 0) {
+        http_server_stop(server);
         return result;
+    }
     cloud_set_address(cloud, http_server_address(server));
     log_line(LOG_INFO, "listening", "address", http_server_address(server), "db", o->db, NULL);
     wait_for_signal(signals);
+    http_metadata_stop(metadata);
     http_server_stop(server);
     return 0;
 }

@@ -21,6 +21,10 @@ static const char *const level_choices[] = {[LOG_DEBUG] = "debug",
 static const char *const durability_choices[] = {
     [DURABILITY_PROCESS] = "process", [DURABILITY_POWER] = "power", [DURABILITY_POWER + 1] = NULL};
 
+static const char *const imds_token_choices[] = {[IMDS_TOKENS_OPTIONAL] = "optional",
+                                                 [IMDS_TOKENS_REQUIRED] = "required",
+                                                 [IMDS_TOKENS_REQUIRED + 1] = NULL};
+
 // --- the table ---
 
 static int parse_keepalive(struct json_in *in, const struct field *f, const json_t *value,
@@ -114,6 +118,17 @@ static const struct field fields[] = {
      .minimum = 1,
      .maximum = 100,
      .text = "127.0.0.1:9080"},
+    {.name = "metadata_listen",
+     .type = FIELD_STRING,
+     .offset = AT(metadata_listen),
+     .present = AT(has_metadata_listen),
+     .minimum = 1,
+     .maximum = 100,
+     .text = "127.0.0.1:9169"},
+    {.name = "imds_tokens",
+     .type = FIELD_ENUM,
+     .offset = AT(imds_tokens),
+     .choices = imds_token_choices},
     {.name = "clock",
      .type = FIELD_STRING,
      .offset = AT(clock),

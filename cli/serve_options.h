@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+enum imds_tokens { IMDS_TOKENS_OPTIONAL, IMDS_TOKENS_REQUIRED };
+
 struct serve_options {
     const char *db, *listen, *clock, *seed_file, *token_file; // token_file NULL: the standard one
     struct clock_state clock_state;                           // what `clock` says
@@ -20,7 +22,10 @@ struct serve_options {
     enum log_format log_format;
     enum log_level log_level;
     enum durability durability;
-    const char **allowed_hosts; // NULL ends
+    const char *metadata_listen; // "none": no metadata service
+    bool has_metadata_listen;    // else a port that is taken only turns it off
+    int imds_tokens;             // enum imds_tokens
+    const char **allowed_hosts;  // NULL ends
     size_t allowed_host_count;
     int64_t max_body;
     int64_t max_upload;

@@ -198,7 +198,7 @@ void cloud_set_address(struct cloud *cloud, const char *address)
 
 // --- reads ---
 
-static int reader_take(struct cloud *cloud, struct reader **out, struct error *err)
+int cloud_reader_take(struct cloud *cloud, struct reader **out, struct error *err)
 {
     pthread_mutex_lock(&cloud->reader_lock);
     *out = cloud->reader_count > 0 ? cloud->readers[--cloud->reader_count] : NULL;
@@ -206,7 +206,7 @@ static int reader_take(struct cloud *cloud, struct reader **out, struct error *e
     return *out != NULL ? 0 : reader_open(cloud->store, out, err);
 }
 
-static void reader_give(struct cloud *cloud, struct reader *reader)
+void cloud_reader_give(struct cloud *cloud, struct reader *reader)
 {
     pthread_mutex_lock(&cloud->reader_lock);
     if (cloud->reader_count == cloud->reader_capacity) {
@@ -230,12 +230,12 @@ int cloud_get(struct cloud *cloud, enum kind kind, int64_t project, const char *
 {
     struct reader *reader;
 
-    int rc = reader_take(cloud, &reader, err);
+    int rc = cloud_reader_take(cloud, &reader, err);
     if (rc < 0) {
         return rc;
     }
     rc = reader_document(reader, kind, project, id, out, out_revision, err);
-    reader_give(cloud, reader);
+    cloud_reader_give(cloud, reader);
     if (rc == 0) {
         return error_set(err, ERROR_NOT_FOUND, NULL, "%s %s does not exist", kind_name(kind), id);
     }
@@ -247,12 +247,12 @@ int cloud_list(struct cloud *cloud, const struct list_query *query, struct buffe
 {
     struct reader *reader;
 
-    int rc = reader_take(cloud, &reader, err);
+    int rc = cloud_reader_take(cloud, &reader, err);
     if (rc < 0) {
         return rc;
     }
     rc = reader_list(reader, query, out, out_count, out_next_seq, out_revision, err);
-    reader_give(cloud, reader);
+    cloud_reader_give(cloud, reader);
     return rc;
 }
 
@@ -262,12 +262,12 @@ int cloud_get_past(struct cloud *cloud, enum kind kind, int64_t project, const c
 {
     struct reader *reader;
 
-    int rc = reader_take(cloud, &reader, err);
+    int rc = cloud_reader_take(cloud, &reader, err);
     if (rc < 0) {
         return rc;
     }
     rc = reader_past_document(reader, kind, project, id, view, out, out_revision, err);
-    reader_give(cloud, reader);
+    cloud_reader_give(cloud, reader);
     if (rc == 0) {
         return error_set(err, ERROR_NOT_FOUND, NULL, "%s %s does not exist", kind_name(kind), id);
     }
@@ -280,12 +280,12 @@ int cloud_list_past(struct cloud *cloud, const struct list_query *query,
 {
     struct reader *reader;
 
-    int rc = reader_take(cloud, &reader, err);
+    int rc = cloud_reader_take(cloud, &reader, err);
     if (rc < 0) {
         return rc;
     }
     rc = reader_past_list(reader, query, view, out, out_count, out_next_seq, out_revision, err);
-    reader_give(cloud, reader);
+    cloud_reader_give(cloud, reader);
     return rc;
 }
 
@@ -328,12 +328,12 @@ int cloud_events(struct cloud *cloud, const struct event_query *query,
     if (rc != 0) {
         return rc < 0 ? rc : 0;
     }
-    rc = reader_take(cloud, &reader, err);
+    rc = cloud_reader_take(cloud, &reader, err);
     if (rc < 0) {
         return rc;
     }
     rc = reader_events(reader, query, encode_and_forward, &forward, out_revision, err);
-    reader_give(cloud, reader);
+    cloud_reader_give(cloud, reader);
     buffer_fini(&forward.envelope);
     return rc;
 }

@@ -74,6 +74,15 @@ int64_t cloud_epoch(struct cloud *cloud);
 // Oldest revision from which events can still be read with since = oldest - 1.
 int64_t cloud_oldest_revision(struct cloud *cloud);
 
+// Instances as records, for dialects that render from them (sim/instance_find.c); in `arena`.
+// The one that holds the address. 1 found, 0 nobody's or something else's, negative error.
+int cloud_instance_at(struct cloud *cloud, const struct ip *ip, struct arena *arena,
+                      struct instance **out, struct error *err);
+// By id, or by the name of one that is not terminated; project 0: of any. ERROR_NOT_FOUND;
+// ERROR_INVALID when several have the name.
+int cloud_instance_named(struct cloud *cloud, int64_t project, const char *ref, struct arena *arena,
+                         struct instance **out, struct error *err);
+
 // The envelope of openapi.json's Event.
 void event_encode(const struct event *event, struct json_writer *w);
 

@@ -124,6 +124,10 @@ void ledger_publish(struct cloud *cloud); // to readers
 int clock_load(struct cloud *cloud, struct clock_state *inout, struct error *err);
 int clock_save(struct cloud *cloud, struct error *err);
 
+// Readers are lent out one to a caller at a time.
+int cloud_reader_take(struct cloud *cloud, struct reader **out, struct error *err);
+void cloud_reader_give(struct cloud *cloud, struct reader *reader);
+
 void cloud_clock_changed(struct cloud *cloud);           // tells the listeners
 void *writer_main(void *cloud);                          // sim/writer.c
 void run_replace(struct cloud *cloud, struct change *c); // sim/replace.c

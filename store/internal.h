@@ -36,6 +36,12 @@ int reader_trimmed(struct reader *r, int64_t *out, struct error *err);
 
 void store_forget(struct store *s); // drops what is remembered of the database's content
 
+struct ip_key {
+    unsigned char bytes[17];
+    size_t length;
+};
+struct ip_key ip_key_of(const struct ip *ip);
+
 // Tags, references and addresses of a row that goes (store/relations.c).
 int relations_delete(struct store *s, enum kind kind, int64_t seq, const char *id,
                      struct error *err);

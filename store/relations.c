@@ -236,13 +236,8 @@ int store_referrers(struct store *s, const char *target, enum kind kind, struct 
 
 // --- addresses ---
 
-struct ip_key {
-    unsigned char bytes[17];
-    size_t length;
-};
-
 // The family first: 4 bytes of an IPv4 address are no beginning of an IPv6 one.
-static struct ip_key key_of(const struct ip *ip)
+struct ip_key ip_key_of(const struct ip *ip)
 {
     struct ip_key key = {.length = ip->family == IP_V4 ? 5 : 17};
 
@@ -253,7 +248,7 @@ static struct ip_key key_of(const struct ip *ip)
 
 int store_ip_claim(struct store *s, const struct ip *ip, const char *owner_id, struct error *err)
 {
-    struct ip_key key = key_of(ip);
+    struct ip_key key = ip_key_of(ip);
     sqlite3_stmt *st;
     int result = statement_get(&s->c, USE_IP_CLAIM,
                                "INSERT INTO ip VALUES (?1, ?2) ON CONFLICT DO NOTHING", &st, err);
@@ -268,7 +263,7 @@ int store_ip_claim(struct store *s, const struct ip *ip, const char *owner_id, s
 
 int store_ip_release(struct store *s, const struct ip *ip, struct error *err)
 {
-    struct ip_key key = key_of(ip);
+    struct ip_key key = ip_key_of(ip);
     sqlite3_stmt *st;
     int result =
         statement_get(&s->c, USE_IP_RELEASE, "DELETE FROM ip WHERE address = ?1", &st, err);

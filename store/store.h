@@ -246,6 +246,18 @@ void reader_close(struct reader *r); // NULL allowed
 int reader_document(struct reader *r, enum kind kind, int64_t project, const char *id,
                     struct buffer *out, int64_t *out_revision, struct error *err);
 
+// The row with its record: 1 found, 0 not, negative error. Strings and bytes are in `arena`.
+int reader_row(struct reader *r, enum kind kind, const char *id, struct arena *arena,
+               struct row *out, struct error *err);
+// Rows of this name in states outside the mask `not_states`, oldest first, at most `limit`; how
+// many, or a negative error. project 0: of any.
+int reader_rows_named(struct reader *r, enum kind kind, int64_t project, const char *name,
+                      uint32_t not_states, struct arena *arena, struct row *out, int limit,
+                      struct error *err);
+// The resource that has claimed the address; three-way as reader_row.
+int reader_ip_owner(struct reader *r, const struct ip *ip, struct arena *arena, const char **out_id,
+                    struct error *err);
+
 struct list_query {
     enum kind kind;
     int64_t project;                       // 0: any

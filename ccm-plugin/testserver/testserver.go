@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -90,6 +91,9 @@ func Launch(options Options) (*Server, error) {
 	s := &Server{TokenFile: filepath.Join(directory, "token"), log: &tail{}}
 	arguments := append([]string{"serve", "--db", ":memory:", "--listen", "127.0.0.1:0", "--clock", options.Clock,
 		"--seed", "1", "--token-file", s.TokenFile, "--log-format", "json"}, options.Args...)
+	if !slices.Contains(arguments, "--metadata-listen") {
+		arguments = append(arguments, "--metadata-listen", "none")
+	}
 	s.process = exec.Command(Binary(), arguments...)
 	s.process.SysProcAttr = ChildAttributes()
 	if err := s.start(); err != nil {

@@ -75,6 +75,24 @@ def connect():
 
 
 @pytest.fixture
+def metadata(start):
+    """Callers of the metadata service of a server that has one; `metadata.server` is the server."""
+    from harness.metadata import Metadata
+
+    opened = []
+
+    def _metadata(*args, **kwargs):
+        opened.append(Metadata(_metadata.server, *args, **kwargs))
+        return opened[-1]
+
+    _metadata.start = lambda listen="127.0.0.1:0", **kwargs: start(metadata=listen, **kwargs)
+    _metadata.server = _metadata.start()
+    yield _metadata
+    for caller in opened:
+        caller.close()
+
+
+@pytest.fixture
 def server(start):
     return start()
 

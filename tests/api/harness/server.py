@@ -33,12 +33,12 @@ class Server:
     """One server process on a free loopback port, with its database and token file in `directory`."""
 
     def __init__(self, directory, *, db=None, clock="manual", seed=1, args=(), env=None, preexec=None,
-                 listen="127.0.0.1:0"):
+                 listen="127.0.0.1:0", metadata="none"):
         self.directory = Path(directory)
         self.db = str(db or self.directory / "cloud.db")
         self.token_file = self.directory / "token"
         self.command = [
-            binary(), "serve", "--db", self.db, "--listen", listen, "--clock", clock,
+            binary(), "serve", "--db", self.db, "--listen", listen, "--metadata-listen", metadata, "--clock", clock,
             "--seed", str(seed), "--token-file", str(self.token_file), "--log-format", "json", *map(str, args),
         ]
         self.environment = {**os.environ, **(env or {})}
@@ -46,6 +46,7 @@ class Server:
         self.process = None
         self.lines = []
         self.address = None
+        self.metadata = None  # address of the metadata service
         self._reader = None
 
     # -- life ---------------------------------------------------------------------------------------
@@ -98,6 +99,8 @@ class Server:
                 entry = json.loads(line)
                 if entry.get("msg") == "listening":
                     self.address = entry["address"]
+            elif '"metadata service listening"' in line:
+                self.metadata = json.loads(line)["address"]
 
     def _drain(self):
         pipe = self.process.stderr.fileno()
