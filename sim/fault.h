@@ -161,7 +161,8 @@ struct fault_call {
     bool (*look)(void *context, struct fault_target *inout);
     void *context;
     // The call answers many resources: selectors are for the caller to apply to each
-    // (fault_selects), only their kind is compared here.
+    // (fault_selects), only their kind is compared here. Effects that do not happen at the reading
+    // itself do not match then if they ask for more than the kind.
     bool many;
     // On the writer, while applying: firings are written with the batch, also when the change that
     // they made fail is rolled back. NULL: any other thread; they are queued to the writer.

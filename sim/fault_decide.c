@@ -75,8 +75,8 @@ static bool selects(struct asking *a, const struct fault_rule *rule)
     if (!a->has_target || (s->kind >= 0 && s->kind != a->target.kind)) {
         return false;
     }
-    if (a->call->many) {
-        return true;
+    if (a->call->many) { // what is to happen to one resource does not happen to lists of all
+        return rule->place == FAULT_BIT(FAULT_AT_READ) || (s->id == NULL && !rule->wants_look);
     }
     if (!is(s->id, a->target.id)) {
         return false;
@@ -276,6 +276,55 @@ bool fault_any(struct cloud *cloud)
     return faults_any(cloud->faults);
 }
 
+// A cheap look before the rule itself is asked, which compares all again.
+static bool may_meet(const struct fault_key *key, const struct fault_call *call)
+{
+    int kind = call->target == NULL ? -1 : call->target->kind;
+
+    return (key->place & call->places) != 0 && (key->kind < 0 || key->kind == kind) &&
+           (key->project == 0 || key->project == call->project);
+}
+
+// Over the rules in order of creation: those that ask for no id, and those that may ask for this
+// one; of a call about many, all.
+struct walk {
+    const struct fault_list *list;
+    size_t general; // next of list->general
+    uint32_t chain; // 1 + next of the chain; 0: its end
+    size_t all;     // next of all
+    bool many;
+};
+
+static struct walk walk_begin(const struct fault_list *list, const struct fault_call *call)
+{
+    struct walk w = {.list = list, .many = call->many};
+
+    if (call->target != NULL && call->target->id != NULL) {
+        w.chain = list->heads[fault_hash(call->target->id) & list->mask];
+    }
+    return w;
+}
+
+// Its position; list->count at the end.
+static size_t walk_next(struct walk *w)
+{
+    const struct fault_list *list = w->list;
+
+    if (w->many) {
+        return w->all < list->count ? w->all++ : list->count;
+    }
+    size_t general = w->general < list->general_count ? list->general[w->general] : list->count;
+    size_t chain = w->chain != 0 ? w->chain - 1 : list->count;
+    if (general < chain) {
+        w->general++;
+        return general;
+    }
+    if (chain < list->count) {
+        w->chain = list->nexts[chain];
+    }
+    return chain;
+}
+
 void fault_decide(struct cloud *cloud, const struct fault_call *call, struct fault_verdict *out)
 {
     out->count = 0;
@@ -292,8 +341,12 @@ void fault_decide(struct cloud *cloud, const struct fault_call *call, struct fau
     if (a.has_target) {
         a.target = *call->target;
     }
-    for (size_t i = 0; i < list.count && !ended && out->count < FAULT_FIRED_MAX; i++) {
-        ended = ask(cloud, &a, list.rules[i], now, out);
+    struct walk walk = walk_begin(&list, call);
+    for (size_t i = walk_next(&walk); i < list.count && !ended && out->count < FAULT_FIRED_MAX;
+         i = walk_next(&walk)) {
+        if (may_meet(&list.keys[i], call)) {
+            ended = ask(cloud, &a, list.rules[i], now, out);
+        }
     }
     fault_index_release(index);
 }

@@ -15,7 +15,11 @@ struct entry { // of one operation
     struct entry *next;
     char *operation;
     struct fault_rule **rules; // borrowed from the index
+    struct fault_key *keys;
     size_t count;
+    uint32_t *general, *heads, *nexts; // see struct fault_list
+    size_t general_count;
+    uint32_t mask;
 };
 
 struct fault_index {
@@ -170,6 +174,10 @@ static void index_free(struct fault_index *index)
         for (struct entry *e = atomic_load(&index->buckets[i]); e != NULL; e = next) {
             next = e->next;
             free(e->rules);
+            free(e->keys);
+            free(e->general);
+            free(e->heads);
+            free(e->nexts);
             free(e->operation);
             free(e);
         }
@@ -210,14 +218,31 @@ struct fault_index *faults_acquire(struct faults *f)
     return index;
 }
 
-static size_t bucket_of(const char *operation)
+uint32_t fault_hash(const char *text)
 {
     uint32_t hash = 2166136261U; // FNV-1a
 
-    for (; *operation != '\0'; operation++) {
-        hash = (hash ^ (unsigned char)*operation) * 16777619U;
+    for (; *text != '\0'; text++) {
+        hash = (hash ^ (unsigned char)*text) * 16777619U;
     }
+    return hash == 0 ? 1 : hash;
+}
+
+static size_t bucket_of(const char *operation)
+{
+    uint32_t hash = fault_hash(operation);
+
     return (hash ^ hash >> 16) & (BUCKETS - 1);
+}
+
+static struct fault_key key_of(const struct fault_rule *rule)
+{
+    const char *id = rule->fault->match.resource.id;
+
+    return (struct fault_key){.project = rule->fault->r.project,
+                              .id_hash = id == NULL ? 0 : fault_hash(id),
+                              .kind = (int16_t)rule->fault->match.resource.kind,
+                              .place = (uint16_t)rule->place};
 }
 
 static bool may_meet(const struct fault_match *m, const char *operation)
@@ -230,6 +255,42 @@ static bool may_meet(const struct fault_match *m, const char *operation)
     return false;
 }
 
+static uint32_t *numbers(size_t count)
+{
+    uint32_t *made = calloc(count + 1, sizeof(*made));
+
+    if (made == NULL) {
+        abort();
+    }
+    return made;
+}
+
+// Backwards, so that chains rise.
+static void chain_up(struct entry *e)
+{
+    uint32_t size = 1;
+
+    while (size < e->count) {
+        size *= 2;
+    }
+    e->mask = size - 1;
+    e->general = numbers(e->count);
+    e->nexts = numbers(e->count);
+    e->heads = numbers(size);
+    for (size_t i = e->count; i-- > 0;) {
+        uint32_t *head = &e->heads[e->keys[i].id_hash & e->mask];
+        if (e->keys[i].id_hash != 0) {
+            e->nexts[i] = *head;
+            *head = (uint32_t)i + 1;
+        }
+    }
+    for (size_t i = 0; i < e->count; i++) {
+        if (e->keys[i].id_hash == 0) {
+            e->general[e->general_count++] = (uint32_t)i;
+        }
+    }
+}
+
 static struct entry *entry_new(const struct fault_index *index, const char *operation)
 {
     struct entry *e = calloc(1, sizeof(*e));
@@ -239,14 +300,17 @@ static struct entry *entry_new(const struct fault_index *index, const char *oper
     }
     e->operation = strdup(operation);
     e->rules = malloc(index->count * sizeof(struct fault_rule *) + 1);
-    if (e->operation == NULL || e->rules == NULL) {
+    e->keys = malloc(index->count * sizeof(*e->keys) + 1);
+    if (e->operation == NULL || e->rules == NULL || e->keys == NULL) {
         abort();
     }
     for (size_t i = 0; i < index->count; i++) {
         if (may_meet(&index->rules[i]->fault->match, operation)) {
+            e->keys[e->count] = key_of(index->rules[i]);
             e->rules[e->count++] = index->rules[i];
         }
     }
+    chain_up(e);
     return e;
 }
 
@@ -273,7 +337,14 @@ struct fault_list fault_index_find(struct fault_index *index, const char *operat
         }
         pthread_mutex_unlock(&index->lock);
     }
-    return (struct fault_list){e->rules, e->count};
+    return (struct fault_list){.rules = e->rules,
+                               .keys = e->keys,
+                               .count = e->count,
+                               .general = e->general,
+                               .general_count = e->general_count,
+                               .heads = e->heads,
+                               .nexts = e->nexts,
+                               .mask = e->mask};
 }
 
 static void index_add(struct fault_index *index, struct fault_rule *rule)

@@ -247,6 +247,15 @@ def test_a_selector_chooses_by_id_name_zone_type_state_and_tags(api):
         api.delete(f"/sim/v1/faults/{rule['id']}")
 
 
+def test_what_is_to_happen_to_one_does_not_happen_to_lists(api):
+    one = api.instance(name="one")
+    fault(api, "instances.*", {"error": {"status": 503}}, resource={"id": one["id"]})
+    assert len(api.get("/v1/instances")["items"]) == 1
+    api.refuse("GET", f"/v1/instances/{one['id']}", status=503, code="unavailable")
+    fault(api, "instances.list", {"error": {"status": 503}}, resource={"kind": "instance"})
+    api.refuse("GET", "/v1/instances", status=503, code="unavailable")
+
+
 def test_what_is_about_to_be_made_is_chosen_by_its_request(api):
     fault(api, "instances.create", {"error": {"status": 503, "code": "no_way"}}, resource={"zone": "mock-1b"})
     api.instance(zone="mock-1a")
