@@ -1,4 +1,5 @@
 #include "api/bodies.h"
+#include "api/bodies_scenario.h"
 #include "api/endpoint.h"
 #include "api/handlers.h"
 
@@ -204,6 +205,19 @@ const struct endpoint endpoints[] = {
          handle_get),
     SIM(DELETE, "/sim/v1/clusters/{name}", "clusters.delete", 204, OF_PROJECT, KIND_CLUSTER,
         cluster_delete, NULL),
+    // scenarios
+    READ("/sim/v1/scenarios", "scenarios.list", ACCESS_SIM, OF_PROJECT,
+         PAGED | QUERY_NAME | QUERY_STATE, KIND_SCENARIO, handle_list),
+    SIM(POST, "/sim/v1/scenarios", "scenarios.run", 201, CREATE, KIND_SCENARIO, scenario_run,
+        &body_scenario_run),
+    CHANGE(POST, "/sim/v1/scenarios/validate", "scenarios.validate", ACCESS_SIM, 200, 0,
+           KIND_SCENARIO, NULL, &body_scenario_validate, handle_scenario_validate),
+    READ("/sim/v1/scenarios/{id}", "scenarios.get", ACCESS_SIM, OF_PROJECT, 0, KIND_SCENARIO,
+         handle_get),
+    SIM(POST, "/sim/v1/scenarios/{id}/stop", "scenarios.stop", 200, ACTION, KIND_SCENARIO,
+        scenario_stop, NULL),
+    SIM(DELETE, "/sim/v1/scenarios/{id}", "scenarios.delete", 204, RESOURCE, KIND_SCENARIO,
+        scenario_delete, NULL),
 
     READ("/sim/v1/events/digest", "events.digest", ACCESS_SIM, 0, QUERY_SINCE | QUERY_UNTIL,
          KIND_COUNT, handle_events_digest),

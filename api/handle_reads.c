@@ -5,6 +5,7 @@
 #include "api/request.h"
 #include "base/json_writer.h"
 #include "sim/names.h"
+#include "sim/txn.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,7 +17,9 @@
 // Zones, types, latencies and projects belong to no project; fault rules of all are listed.
 static int64_t project_of(const struct request *r)
 {
-    return r->endpoint->kind <= KIND_ROUTE ? r->project : 0;
+    enum kind kind = r->endpoint->kind;
+
+    return kind <= KIND_ROUTE || kind == KIND_SCENARIO || kind == KIND_CHAOS ? r->project : 0;
 }
 
 // --- one ---
@@ -125,6 +128,8 @@ static const char *const *state_names(enum kind kind)
         return load_balancer_state_names;
     case KIND_ROUTE:
         return route_state_names;
+    case KIND_SCENARIO:
+        return kind_ops_of(kind)->state_names;
     default:
         return NULL;
     }

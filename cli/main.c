@@ -1,6 +1,7 @@
 // The `mockcloud` command: `serve` goes its own way, everything else is a client verb.
 #include "cli/completion.h"
 #include "cli/help.h"
+#include "cli/scenario.h"
 #include "cli/serve.h"
 #include "cli/verbs.h"
 
@@ -11,7 +12,7 @@
 static bool needs_server(const struct verb *verb)
 {
     return verb->run != verb_version && verb->run != verb_completion &&
-           verb->run != verb_snapshot_inspect;
+           verb->run != verb_snapshot_inspect && verb->run != verb_scenario_validate;
 }
 
 static int run_with_server(struct cli *cli, struct failure *f)

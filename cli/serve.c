@@ -1,5 +1,6 @@
 #include "cli/serve.h"
 
+#include "api/actor.h"
 #include "api/auth.h"
 #include "api/http_metadata.h"
 #include "api/http_server.h"
@@ -80,6 +81,7 @@ static struct cloud_config cloud_config_of(const struct serve_options *o, struct
         .backend_deadline_ns = o->backend_deadline_ns,
         .fill = o->catalogue || b->seed ? fill : NULL,
         .fill_context = b,
+        .actor = &api_actor,
     };
 
     memcpy(config.duplicate_names, o->duplicate_names, sizeof(config.duplicate_names));

@@ -371,6 +371,22 @@ const struct flag flags_fault_when[] = {
     BODY_TEXT("until", "when.until", "TIME|DURATION", "until this time, or for so long"),
     BODY_TEXT("name", "name", "NAME", "the name, which may also come first"),
     END};
+const struct flag flags_variable[] = {
+    {.name = "var", .type = FLAG_TAG, .repeat = true, .value = "NAME=VALUE",
+     .help = "value of a variable of the file (repeatable)"},
+    END};
+const struct flag flags_scenario_run[] = {
+    NUMBER("seed", 0, "seed of its random choices, in place of the file's"),
+    SWITCH("wait", "return when it is over, at most --timeout; exit code 1 if it failed"),
+    SWITCH("follow", "as --wait, and tell its steps as they go"),
+    SWITCH("advance", "as --wait, and move the clock on whenever it waits: as fast as possible"),
+    {.name = "report", .type = FLAG_STRING, .repeat = true, .value = "FILE",
+     .help = "as --wait, and write a report: JUnit's when FILE ends in .xml, else JSON"},
+    {.name = "idempotency-key", .type = FLAG_STRING, .value = "KEY",
+     .help = "a repeat with the same key gets the first answer"},
+    END};
+const struct flag flags_scenario_list[] = {
+    STATE_FILTER("running,succeeded,failed,stopped"), END};
 
 const struct flag flags_wait[] = {
     {.name = "for", .type = FLAG_STRING, .value = "CONDITION",

@@ -154,6 +154,16 @@ static const struct column cluster_columns[] = {
     WIDE("REASON", "state_reason.message"),
     REVISION,
     END};
+static const struct column scenario_columns[] = {
+    TEXT("NAME", "name"), TEXT("ID", "id"), TEXT("STATE", "state"),
+    {"STEPS", "steps", COLUMN_COUNT, false, NULL},
+    {"DONE", "steps", COLUMN_COUNT, false, "state=succeeded"}, TEXT("NEXT", "transition_at"), AGE,
+    WIDE("SEED", "seed"), WIDE("REASON", "state_reason.message"), REVISION, END};
+
+static const struct column step_columns[] = {
+    TEXT("STEP", "name"), TEXT("LINE", "line"), TEXT("TRIGGER", "trigger"), TEXT("STATE", "state"),
+    TEXT("FIRED", "fired"), TEXT("AFFECTED", "affected"), TEXT("STARTED", "started_at"),
+    TEXT("ENDED", "ended_at"), TEXT("DUE", "due_at"), TEXT("ERROR", "error.message"), END};
 
 static const struct column clock_columns[] = {TEXT("NOW", "now"), TEXT("MODE", "mode"),
                                               TEXT("SCALE", "scale"), TEXT("FROZEN", "frozen"),
@@ -228,6 +238,10 @@ const struct kind kind_fault_stats = {"", NULL, NULL, NULL, NULL, "fired", NULL,
 const struct kind kind_cluster = {"cluster", "clusters", "kind clusters whose nodes are instances",
                                   "cluster", "/sim/v1/clusters", "name",
                                   "waiting,active,unreachable", cluster_columns};
+const struct kind kind_scenario = {
+    "scenario", "scenarios", "scenario files: what is to happen to the cloud, in its time",
+    "scenario", "/sim/v1/scenarios", "id", "running,succeeded,failed,stopped", scenario_columns};
+const struct kind kind_step = {"", NULL, NULL, NULL, NULL, "name", NULL, step_columns};
 const struct kind kind_advanced = {"", NULL, NULL, NULL, "/sim/v1/clock/advance",
                                    "fired", NULL, advanced_columns};
 static const struct column state_columns[] = {TEXT("REVISION", "revision"), TEXT("EPOCH", "epoch"),
@@ -257,4 +271,4 @@ const struct kind *const spec_kinds[] = {
     &kind_instance, &kind_lb,      &kind_pool,  &kind_address, &kind_route, &kind_zone,  &kind_region,
     &kind_type,     &kind_project, &kind_token, &kind_latency, &kind_event, &kind_clock,
     &kind_calls,    &kind_fault,   &kind_cluster, &kind_snapshot,
-    &kind_quota,    NULL};
+    &kind_quota,    &kind_scenario, NULL};

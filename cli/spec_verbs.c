@@ -1,3 +1,4 @@
+#include "cli/scenario.h"
 #include "cli/spec.h"
 #include "cli/verbs.h"
 
@@ -333,6 +334,30 @@ const struct verb spec_verbs[] = {
     {.kind = &kind_none, .prints = &kind_replaced, .name = "reset", .operands = "",
      .summary = "back to what the server began with: seed file, catalogue, clock",
      .examples = {"reset"}, .run = verb_send, .method = "POST", .path = "/sim/v1/reset"},
+    {.kind = &kind_scenario, .name = "run", .operands = "FILE", .min_operands = 1,
+     .max_operands = 1, .summary = "run a scenario file (YAML or JSON; - is standard input)",
+     .examples = {"scenario run drill.yaml", "scenario run storm.yaml --var zone=mock-1b --seed 7",
+                  "scenario run storm.yaml --advance --report junit.xml"},
+     .flags = {flags_variable, flags_scenario_run}, .run = verb_scenario_run,
+     .done = "state=succeeded,failed,stopped"},
+    {.kind = &kind_scenario, .name = "validate", .operands = "FILE...", .min_operands = 1,
+     .max_operands = ANY, .summary = "say what is wrong with scenario files; needs no server",
+     .examples = {"scenario validate scripts/scenarios/*.yaml"}, .flags = {flags_variable},
+     .run = verb_scenario_validate},
+    {.kind = &kind_scenario, .name = "ls", .operands = "", .summary = "list scenarios",
+     .examples = {"scenario ls --state running"}, .flags = {flags_scenario_list, flags_list},
+     .run = verb_list},
+    GET(kind_scenario, "scenario get drill -o json"),
+    {.kind = &kind_scenario, .prints = &kind_step, .name = "steps", .operands = "NAME|ID",
+     .min_operands = 1, .max_operands = 1, .summary = "show the steps of a scenario",
+     .examples = {"scenario steps drill"}, .run = verb_scenario_steps},
+    {.kind = &kind_scenario, .name = "stop", .operands = REFS, .min_operands = 1,
+     .max_operands = ANY, .summary = "stop scenarios; their cleanup is carried out",
+     .examples = {"scenario stop drill"}, .run = verb_scenario_stop},
+    {.kind = &kind_scenario, .name = "delete", .operands = REFS, .min_operands = 1,
+     .max_operands = ANY, .summary = "stop scenarios and forget them",
+     .examples = {"scenario delete drill"}, .flags = {flags_revision}, .run = verb_act,
+     .method = "DELETE", .path = "/sim/v1/scenarios/{}"},
 
     {.kind = &kind_none, .name = "wait", .operands = "KIND/NAME|ID...", .min_operands = 1,
      .max_operands = ANY, .summary = "wait for a condition; follows events and does not poll",

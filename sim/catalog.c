@@ -64,6 +64,7 @@ static void encode_zone(const struct resource *r, struct json_writer *w)
 static const char *const zone_states[] = {
     [ZONE_AVAILABLE] = "available",
     [ZONE_UNAVAILABLE] = "unavailable",
+    NULL,
 };
 
 const struct kind_ops zone_kind = {

@@ -13,6 +13,7 @@
 #include "sim/records.h"
 
 struct change;
+struct scenario; // sim/scenario.h
 typedef int change_apply(struct txn *t, struct change *c, struct error *err);
 
 // Presence: pointers that are NULL and has_… that are false are absent from the request.
@@ -231,6 +232,11 @@ struct change {
         struct distribution latency;
         struct fault_spec fault;
         struct project_spec project_create;
+        struct change_request_scenario {
+            const struct scenario *program; // not started; its seed < 0: none given
+            int64_t seed;
+            bool has_seed;
+        } scenario;
         struct {
             int64_t ttl_ns; // from now; 0: for ever
         } project_update;
@@ -275,6 +281,7 @@ change_apply zone_put, zone_delete, instance_type_put, instance_type_delete, lat
 change_apply project_create, project_update, project_delete, project_create_token;
 // quotas and rate limits of a project (sim/quota.c); `id` is the project's name
 change_apply quota_put, quota_update, quota_delete;
+change_apply scenario_run, scenario_stop, scenario_delete; // sim/scenario_ops.c
 
 // fault rules (sim/fault_ops.c); c->project 0: of all projects
 change_apply fault_create, fault_delete, faults_clear;

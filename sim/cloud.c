@@ -27,6 +27,7 @@ static void init_locks(struct cloud *cloud)
 static void init_settings(struct cloud *cloud, const struct cloud_config *config)
 {
     cloud->config = *config;
+    cloud->actor = config->actor;
     cloud->events_kept = config->events_kept == 0 ? 100000 : config->events_kept;
     cloud->event_bytes_kept =
         config->event_bytes_kept == 0 ? INT64_C(256) << 20 : config->event_bytes_kept;

@@ -8,6 +8,7 @@
 #include "store/past.h"
 
 struct cloud; // opaque
+struct actor;
 
 struct pool_config {
     const char *internal_v4, *internal_v6, *external_v4, *external_v6; // CIDRs; NULL: the default
@@ -30,6 +31,7 @@ struct cloud_config {
     // Puts into a new cloud what it begins with beside the catalogue, for resets; NULL: nothing.
     int (*fill)(void *context, struct cloud *cloud, struct error *err);
     void *fill_context;
+    const struct actor *actor; // of scenarios (sim/actor.h), for ever; NULL: they cannot act
 };
 
 enum scope { SCOPE_CLOUD, SCOPE_SIM }; // sim includes cloud

@@ -41,11 +41,19 @@ struct ledger {
     uint64_t pool_next[POOL_COUNT];
     bool pool_full[POOL_COUNT]; // since the last release
     struct distribution latencies[TRANSITION_COUNT];
-    bool outbox_changed;   // effects must be read again after the commit
-    bool clusters_changed; // the backend must look at them after the commit
-    bool tokens_changed;   // tokens must be read again after the commit
-    bool rates_changed;    // and rate limits
-    bool project_ended;    // since the last commit
+    bool outbox_changed;    // effects must be read again after the commit
+    bool clusters_changed;  // the backend must look at them after the commit
+    bool tokens_changed;    // tokens must be read again after the commit
+    bool rates_changed;     // and rate limits
+    bool project_ended;     // since the last commit
+    int scenarios_watching; // that wait for a change, not only for a time
+};
+
+struct txn_mark { // what a failed step puts back
+    struct ledger ledger;
+    size_t news, usage;
+    size_t faults;
+    struct change *deferred;
 };
 
 struct usage; // sim/usage.h
@@ -78,6 +86,10 @@ struct cloud {
     struct buffer document, record; // scratch of the funnel
     struct news_batch pending;      // events of the open transaction
     int64_t trimmed_idempotency_ns;
+    const struct actor *actor; // of scenarios; NULL: they can do nothing
+    struct change *deferred;   // of the clock, for after the commit; newest first
+    int64_t looked_at;         // revision at which scenarios were looked at
+    bool looking;
 
     pthread_t writer;
     bool started; // the writer
@@ -129,8 +141,14 @@ int cloud_reader_take(struct cloud *cloud, struct reader **out, struct error *er
 void cloud_reader_give(struct cloud *cloud, struct reader *reader);
 
 void cloud_clock_changed(struct cloud *cloud);           // tells the listeners
-void *writer_main(void *cloud);                          // sim/writer.c
 void run_replace(struct cloud *cloud, struct change *c); // sim/replace.c
+// sim/writer.c
+void *writer_main(void *cloud);
+// A step inside its savepoint, on the writer: when rc < 0, `end` puts everything back.
+int txn_mark_set(struct cloud *cloud, struct txn_mark *mark, struct error *err);
+int txn_mark_end(struct cloud *cloud, const struct txn_mark *mark, int rc, struct error *err);
+// Calls the `due` of a row in its own step.
+int writer_fire(struct cloud *cloud, enum kind kind, struct row *row, struct error *err);
 
 // Appends an event to the open transaction and to the pending news, with the next revision.
 int txn_event(struct txn *t, enum kind kind, const char *id, int64_t project,

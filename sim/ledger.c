@@ -1,6 +1,7 @@
 // What the writer remembers beside the rows, and the clock: loaded at the start and when the cloud
 // is replaced, saved with the batch that changed it.
 #include "sim/cloud_internal.h"
+#include "sim/scenario_ops.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -209,6 +210,7 @@ int ledger_load(struct cloud *cloud, struct error *err)
     rc = rc < 0 ? rc : store_meta_get_int(s, "seed", &seed, err);
     rc = rc < 0 ? rc : store_meta_get_int(s, STORE_EPOCH_KEY, &cloud->epoch, err);
     rc = rc < 0 ? rc : store_each(s, KIND_LATENCY, 0, load_latency, cloud, err);
+    rc = rc < 0 ? rc : scenarios_load(cloud, err);
     rc = rc < 0 ? rc : store_next_transition(s, &cloud->ledger.next_due_ns, err);
     cloud->seed = (uint64_t)seed;
     cloud->saved = cloud->ledger;

@@ -26,7 +26,7 @@ struct news {
 void event_encode(const struct event *event, struct json_writer *w)
 {
     static const char *const types[] = {"created", "updated", "deleted", "fired"};
-    static const char *const causes[] = {"api", "timer", "seed", "backend"};
+    static const char *const causes[] = {"api", "timer", "seed", "backend", "scenario", "chaos"};
 
     jw_object_begin(w);
     jw_field_int(w, "revision", event->revision);

@@ -26,6 +26,7 @@ const struct kind_ops *kind_ops_of(enum kind kind)
         [KIND_FAULT] = &fault_kind,
         [KIND_CLUSTER] = &cluster_kind,
         [KIND_QUOTA] = &quota_kind,
+        [KIND_SCENARIO] = &scenario_kind,
     };
     return all[kind];
 }

@@ -55,6 +55,11 @@ int txn_name_free(struct txn *t, const struct resource *r, const char *name, uin
 // 0 means: not timed, pass through within this change.
 int64_t txn_latency(struct txn *t, const char *transition);
 
+// A change of the clock (clock_change_new) cannot be made inside a transaction: it is applied after
+// this one's batch, in its turn. Takes it.
+struct change;
+void txn_defer_clock(struct txn *t, struct change *c);
+
 // Address pools (sim/pools.c): takes the next free address of a pool for `owner_id`.
 // ERROR_EXHAUSTED names the pool.
 enum pool {
@@ -82,7 +87,7 @@ int target_pool_instance_changed(struct txn *t, const struct instance *i, struct
 const struct kind_ops *kind_ops_of(enum kind kind);
 extern const struct kind_ops instance_kind, load_balancer_kind, target_pool_kind, address_kind,
     route_kind, zone_kind, instance_type_kind, latency_kind, project_kind, fault_kind, cluster_kind;
-extern const struct kind_ops quota_kind;
+extern const struct kind_ops quota_kind, scenario_kind;
 
 // Removes a fault rule (sim/fault_ops.c).
 int fault_remove(struct txn *t, struct resource *r, struct error *err);

@@ -6,6 +6,7 @@
 #include "base/timefmt.h"
 #include "sim/cloud_internal.h"
 #include "sim/fault_internal.h"
+#include "sim/scenario_ops.h"
 #include "sim/usage.h"
 
 #include <stdlib.h>
@@ -30,22 +31,27 @@ static void begin_txn(struct cloud *cloud, struct txn *t)
 
 // --- one step inside its savepoint ---
 
-struct mark { // what a failed step puts back
-    struct ledger ledger;
-    size_t news, usage;
-    size_t faults;
-};
-
-static int step_begin(struct cloud *cloud, struct mark *mark, struct error *err)
+int txn_mark_set(struct cloud *cloud, struct txn_mark *mark, struct error *err)
 {
     mark->ledger = cloud->ledger;
     mark->news = cloud->pending.count;
     mark->faults = faults_mark(cloud->faults);
     mark->usage = usage_mark(cloud->usage);
+    mark->deferred = cloud->deferred;
     return store_savepoint(cloud->store, err);
 }
 
-static int step_end(struct cloud *cloud, const struct mark *mark, int rc, struct error *err)
+// Forgets the changes of the clock that were asked for since.
+static void drop_deferred(struct cloud *cloud, struct change *until)
+{
+    while (cloud->deferred != until) {
+        struct change *c = cloud->deferred;
+        cloud->deferred = c->next;
+        change_free(c);
+    }
+}
+
+int txn_mark_end(struct cloud *cloud, const struct txn_mark *mark, int rc, struct error *err)
 {
     if (rc == 0) {
         rc = store_savepoint_release(cloud->store, err);
@@ -55,6 +61,7 @@ static int step_end(struct cloud *cloud, const struct mark *mark, int rc, struct
         news_batch_truncate(&cloud->pending, mark->news);
         faults_truncate(cloud->faults, mark->faults);
         usage_undo(cloud->usage, mark->usage);
+        drop_deferred(cloud, mark->deferred);
         cloud->ledger = mark->ledger;
     }
     return rc;
@@ -63,13 +70,13 @@ static int step_end(struct cloud *cloud, const struct mark *mark, int rc, struct
 // The faults that fired during a step, after its end: they are told also when it failed.
 static int write_fired(struct cloud *cloud, struct error *err)
 {
-    struct mark mark;
+    struct txn_mark mark;
 
     if (!faults_any_fired(cloud->faults)) {
         return 0;
     }
-    int rc = step_begin(cloud, &mark, err);
-    return rc < 0 ? rc : step_end(cloud, &mark, faults_write_fired(cloud, err), err);
+    int rc = txn_mark_set(cloud, &mark, err);
+    return rc < 0 ? rc : txn_mark_end(cloud, &mark, faults_write_fired(cloud, err), err);
 }
 
 // --- changes ---
@@ -149,7 +156,7 @@ static int apply(struct txn *t, struct change *c, struct error *err)
 static void apply_change(struct cloud *cloud, struct change *c)
 {
     struct error err = {0};
-    struct mark mark;
+    struct txn_mark mark;
     struct txn t;
 
     begin_txn(cloud, &t);
@@ -158,9 +165,9 @@ static void apply_change(struct cloud *cloud, struct change *c)
     t.operation = c->operation;
     t.project = c->project;
     t.project_name = c->project_name;
-    int rc = step_begin(cloud, &mark, &c->error);
+    int rc = txn_mark_set(cloud, &mark, &c->error);
     if (rc == 0) {
-        rc = step_end(cloud, &mark, apply(&t, c, &c->error), &c->error);
+        rc = txn_mark_end(cloud, &mark, apply(&t, c, &c->error), &c->error);
     }
     if (rc < 0) {
         buffer_clear(&c->document);
@@ -168,6 +175,7 @@ static void apply_change(struct cloud *cloud, struct change *c)
     if (write_fired(cloud, &err) < 0) {
         log_line(LOG_ERROR, "a firing could not be written", "error", err.message, NULL);
     }
+    scenarios_look(cloud);
 }
 
 // --- timed transitions ---
@@ -201,15 +209,15 @@ static int fire(struct cloud *cloud, enum kind kind, struct row *row, struct err
 }
 
 // One that fails is undone alone and put off.
-static int fire_alone(struct cloud *cloud, enum kind kind, struct row *row, struct error *err)
+int writer_fire(struct cloud *cloud, enum kind kind, struct row *row, struct error *err)
 {
-    struct mark mark;
+    struct txn_mark mark;
 
-    int rc = step_begin(cloud, &mark, err);
+    int rc = txn_mark_set(cloud, &mark, err);
     if (rc < 0) {
         return rc;
     }
-    rc = step_end(cloud, &mark, fire(cloud, kind, row, err), err);
+    rc = txn_mark_end(cloud, &mark, fire(cloud, kind, row, err), err);
     return rc < 0 && err->code != ERROR_STORAGE ? postpone(cloud, kind, row, err) : rc;
 }
 
@@ -246,6 +254,7 @@ static int fire_some(struct cloud *cloud, struct due *due, int limit, fire_one *
         if (rc < 0) {
             return rc;
         }
+        scenarios_look(cloud);
         fired += !due->done;
     }
     return fired;
@@ -256,14 +265,14 @@ static int fire_some(struct cloud *cloud, struct due *due, int limit, fire_one *
 static int fire_group(struct cloud *cloud, struct due *due, int limit, struct error *err)
 {
     struct clock_state before = clock_snapshot(cloud->clock);
-    struct mark mark;
+    struct txn_mark mark;
 
-    int rc = step_begin(cloud, &mark, err);
+    int rc = txn_mark_set(cloud, &mark, err);
     if (rc < 0) {
         return rc;
     }
     int fired = fire_some(cloud, due, limit, fire, err);
-    rc = step_end(cloud, &mark, fired < 0 ? fired : 0, err);
+    rc = txn_mark_end(cloud, &mark, fired < 0 ? fired : 0, err);
     if (rc == 0 || err->code == ERROR_STORAGE) {
         return rc < 0 ? rc : fired;
     }
@@ -272,7 +281,7 @@ static int fire_group(struct cloud *cloud, struct due *due, int limit, struct er
     if (due->stepping) {
         clock_restore(cloud->clock, &before);
     }
-    return fire_some(cloud, due, limit, fire_alone, err);
+    return fire_some(cloud, due, limit, writer_fire, err);
 }
 
 // Fires what is due by `up_to`, at most `limit`; returns how many or an error. `stepping`: moves
@@ -333,10 +342,11 @@ static int trim(struct cloud *cloud, struct error *err)
 
 // --- a batch ---
 
-static int begin(struct cloud *cloud, struct mark *mark, struct error *err)
+static int begin(struct cloud *cloud, struct txn_mark *mark, struct error *err)
 {
     mark->ledger = cloud->ledger;
     mark->news = 0;
+    mark->deferred = NULL;
     return store_begin(cloud->store, err);
 }
 
@@ -356,8 +366,40 @@ static void reload(struct cloud *cloud, struct error *err)
     cloud->ledger.project_ended = false;
 }
 
+static void forget_when_done(struct change *c)
+{
+    if (c->error.code != ERROR_NONE)
+        log_line(LOG_WARN, "a scenario's change of the clock was refused", "error",
+                 c->error.message, NULL);
+    change_free(c);
+}
+
+// What was asked of the clock runs after the batch that asked, in the order it was asked for.
+static void submit_deferred(struct cloud *cloud)
+{
+    struct change *first = NULL, *next;
+
+    for (struct change *c = cloud->deferred; c != NULL; c = next) {
+        next = c->next;
+        c->next = first;
+        first = c;
+    }
+    cloud->deferred = NULL;
+    for (; first != NULL; first = next) {
+        next = first->next;
+        first->done = forget_when_done;
+        cloud_submit(cloud, first);
+    }
+}
+
+void txn_defer_clock(struct txn *t, struct change *c)
+{
+    c->next = t->cloud->deferred;
+    t->cloud->deferred = c;
+}
+
 // Commits and publishes, or puts everything back.
-static int finish(struct cloud *cloud, const struct mark *mark, int rc, struct error *err)
+static int finish(struct cloud *cloud, const struct txn_mark *mark, int rc, struct error *err)
 {
     rc = rc < 0 || !cloud->ledger.due_moved ? rc : look_up_due(cloud, err);
     rc = rc < 0 ? rc : trim(cloud, err);
@@ -372,6 +414,7 @@ static int finish(struct cloud *cloud, const struct mark *mark, int rc, struct e
         news_batch_truncate(&cloud->pending, 0);
         faults_truncate(cloud->faults, 0);
         usage_undo(cloud->usage, 0);
+        drop_deferred(cloud, NULL);
         cloud->ledger = mark->ledger;
         return rc;
     }
@@ -385,6 +428,7 @@ static int finish(struct cloud *cloud, const struct mark *mark, int rc, struct e
     ledger_publish(cloud);
     atomic_fetch_add(&cloud->batches, 1);
     news_publish(cloud->news, &cloud->pending);
+    submit_deferred(cloud);
     return 0;
 }
 
@@ -412,7 +456,7 @@ static void answer_all(struct cloud *cloud, struct change *first, const struct e
 static int run_batch(struct cloud *cloud, struct change *first)
 {
     struct error err = {0};
-    struct mark mark;
+    struct txn_mark mark;
     int fired = 0;
 
     int rc = begin(cloud, &mark, &err);
@@ -472,7 +516,7 @@ static int advance(struct cloud *cloud, struct change *c, int64_t to)
 
     while (rc == 0 && !done) {
         struct clock_state before = clock_snapshot(cloud->clock);
-        struct mark mark;
+        struct txn_mark mark;
         rc = begin(cloud, &mark, &c->error);
         if (rc < 0) {
             break;
@@ -500,7 +544,7 @@ static int advance(struct cloud *cloud, struct change *c, int64_t to)
 static int change_speed(struct cloud *cloud, struct change *c)
 {
     struct clock_state before = clock_snapshot(cloud->clock);
-    struct mark mark;
+    struct txn_mark mark;
 
     switch (c->clock->action) {
     case CLOCK_SET_SCALE:

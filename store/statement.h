@@ -85,6 +85,8 @@ enum statement_use {
     USE_OUTBOX_DELETE,
     USE_OUTBOX_GET,
     USE_OUTBOX_EACH,
+    USE_MATCH,
+    USE_EVENT_FIND,
     USE_LIST,
     USE_PROBE,
     USE_PAST_CHANGES,

@@ -76,7 +76,8 @@ struct row {
 };
 
 enum event_type { EVENT_CREATED, EVENT_UPDATED, EVENT_DELETED, EVENT_FIRED }; // append only
-enum cause_type { CAUSE_API, CAUSE_TIMER, CAUSE_SEED, CAUSE_BACKEND };
+// append only
+enum cause_type { CAUSE_API, CAUSE_TIMER, CAUSE_SEED, CAUSE_BACKEND, CAUSE_SCENARIO, CAUSE_CHAOS };
 
 struct event {
     int64_t revision;
@@ -164,6 +165,25 @@ int store_tally(struct store *s, enum kind kind, int columns,
 int store_has(struct store *s, enum kind kind, int64_t seq, struct error *err);
 int store_count(struct store *s, enum kind kind, int64_t project, int64_t *out, struct error *err);
 
+// Which resources match: for whoever chooses among them on the writer (store/select.c).
+struct store_match {
+    enum kind kind;
+    int64_t project; // 0: any
+    const char *ids; // a JSON array of them; NULL: any
+    const char *name;
+    uint32_t states; // bit mask (1 << state); 0: any
+    const char *columns[KIND_COLUMNS_MAX];
+    const struct store_tag *tags; // all must match
+    size_t tag_count;
+    const struct store_tag *where; // path in the document, values separated by commas
+    size_t where_count;
+};
+int store_match_count(struct store *s, const struct store_match *match, int64_t *out,
+                      struct error *err);
+// In list order, in `arena`.
+int store_match_ids(struct store *s, const struct store_match *match, struct arena *arena,
+                    const char ***out, size_t *out_count, struct error *err);
+
 // Replaces the tags by which lists of the kind can be filtered.
 int store_tags_set(struct store *s, enum kind kind, int64_t seq, const struct store_tag *tags,
                    size_t count, struct error *err);
@@ -191,6 +211,20 @@ int store_event_append(struct store *s, const struct event *event, struct error 
 // newest one. *out_bytes: how long their documents were together.
 int store_events_trim(struct store *s, int64_t up_to, int limit, int64_t *out_bytes,
                       struct error *err);
+
+// The first event after `since`, of the project or of none, that is as asked. Three-way.
+struct event_match {
+    int64_t since;
+    int64_t project;
+    int kind;                      // -1: any
+    int type;                      // -1: any
+    const char *id;                // NULL: any
+    const char *operation;         // NULL: any
+    const struct store_tag *where; // as of store_match
+    size_t where_count;
+};
+int store_event_find(struct store *s, const struct event_match *match, struct arena *arena,
+                     int64_t *out_revision, const char **out_id, struct error *err);
 
 struct idempotent {
     int64_t project;

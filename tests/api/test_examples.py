@@ -134,6 +134,16 @@ def walk_the_network(call):
         call(f"{kind}.delete", id=id_)
 
 
+def walk_the_scenarios(call):
+    scenario = {"scenario": {"steps": [{"at": "1h", "terminate": {}}]}}
+    assert call("scenarios.validate", scenario)["valid"]
+    id_ = call("scenarios.run", scenario)["id"]
+    call("scenarios.list")
+    call("scenarios.get", id=id_)
+    call("scenarios.stop", id=id_)
+    call("scenarios.delete", id=id_)
+
+
 def walk_the_rest(call):
     call("zones.put", {"region": "far"}, name="far-a")
     call("instance_types.put", {"cpus": 1, "memory_mib": 1}, name="tiny")
@@ -173,6 +183,7 @@ def walk_the_rest(call):
     call("clusters.list")
     call("clusters.get", name="kind")
     call("clusters.delete", name="kind")
+    walk_the_scenarios(call)
     call("clock.get")
     call("clock.advance", {"by": "1s"})
     call("clock.freeze")

@@ -37,6 +37,8 @@ def test_every_command_has_help_with_usage_flags_and_examples_that_parse(bare):
                 bare(*args)
             elif words in READS_A_FILE:
                 assert "No such file" in bare.error(*args, code="refused"), line
+            elif words in (["scenario", "run"], ["scenario", "validate"]):  # it reads its file first
+                assert "No such file" in bare.error(*args, code="usage"), line
             else:  # it gets as far as the server that is not there
                 assert "cannot reach" in bare.error(*args, code="unreachable"), line
             examples += 1

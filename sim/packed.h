@@ -1,0 +1,35 @@
+// Packing by tables: for records made of many small structs (scenarios, chaos). A table lists the
+// fields of a struct in the order in which they are packed.
+#ifndef SIM_PACKED_H
+#define SIM_PACKED_H
+
+#include "base/arena.h"
+#include "sim/pack.h"
+
+#include <stddef.h>
+
+enum packed_type {
+    PACKED_INT,    // int or enum; `limit` > 0: refuses values that are not below it
+    PACKED_UINT32, // uint32_t
+    PACKED_INT64,  // int64_t
+    PACKED_BOOL,   // bool
+    PACKED_STRING, // const char *
+    PACKED_STRUCT, // in place, by `fields`
+    PACKED_LIST    // pointer to structs of `size`, their size_t number at `count`
+};
+
+struct packed_field {
+    enum packed_type type;
+    size_t offset;
+    int limit;
+    size_t count, size;
+    const struct packed_field *fields; // ends with `end`
+    bool end;
+};
+
+void pack_fields(const struct packed_field *fields, const void *object, struct buffer *out);
+// `object` is zeroed by the caller; lists are built in the arena, strings borrowed (sim/pack.h).
+void unpack_fields(const struct packed_field *fields, void *object, struct unpacker *in,
+                   struct arena *arena);
+
+#endif
