@@ -160,7 +160,7 @@ run: ## start the whole of it: cloud, control plane, CCM, nodes (DEMO=script: pl
 
 # ---- tests --------------------------------------------------------------------------------------
 
-TEST_PARTS      = test-unit test-simulation test-api test-backend test-crash test-scripts test-helpers test-plugin test-e2e fuzz
+TEST_PARTS      = test-unit test-simulation test-api test-backend test-crash test-scripts test-helpers test-plugin test-metadata test-e2e fuzz
 TEST_FULL_PARTS = lint $(TEST_PARTS) test-e2e-uncached tsan
 # .ci/run names here what it has just seen pass and a longer run would only repeat
 ALREADY        ?=
@@ -243,6 +243,12 @@ test-plugin: ## vet and test the Go plugin with the race detector, contract test
 	@$(MAKE) all
 	$(GO_IN) "$(GO)" vet ./...
 	$(GO_IN) MOCKCLOUD_BIN=$(CURDIR)/build/mockcloud "$(GO)" test -race $(GO_TEST_ARGS) $$("$(GO)" list ./... | grep -v /e2e$$)
+
+.PHONY: test-metadata
+test-metadata: ## the metadata service, driven by the clouds' own client libraries
+	@$(MAKE) all
+	cd tests/metadata && env PATH="$(dir $(GO)):$$PATH" "$(GO)" vet ./...
+	cd tests/metadata && env PATH="$(dir $(GO)):$$PATH" MOCKCLOUD_BIN=$(CURDIR)/build/mockcloud "$(GO)" test -race -count=1 $(GO_TEST_ARGS) ./...
 
 E2E = MOCKCLOUD_BIN=$(CURDIR)/build/mockcloud MOCKCLOUD_CCM_BIN=$(CURDIR)/build/mockcloud-ccm \
       $(1) "$(GO)" test -v -count=1 -timeout 40m $(GO_TEST_ARGS) ./e2e/

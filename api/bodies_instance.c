@@ -255,4 +255,5 @@ static const struct field interrupt_fields[] = {
      .present = NOTICE(has_action),
      .choices = notice_action_names},
     {0}};
-const struct schema body_interrupt = {.name = "Interrupt", .fields = interrupt_fields};
+const struct schema body_interrupt = {
+    .name = "Interrupt", .fields = interrupt_fields, .optional = true};

@@ -10,8 +10,7 @@
 
 struct action {
     struct cli *cli;
-    const json_t *body; // of every request; NULL: none
-    json_t *replies;    // documents after the action; of deletions without a reply those before it
+    json_t *replies; // documents after the action; of deletions without a reply those before it
     size_t failed;
     enum exit_code first; // failure
 };
@@ -91,7 +90,7 @@ static char *action_path(const struct verb *verb, const char *id)
 static void act_on(struct action *a, const json_t *target, struct failure *f)
 {
     const struct verb *verb = a->cli->command->verb;
-    struct http_request request = {.method = verb->method, .body = a->body};
+    struct http_request request = {.method = verb->method};
     char *path = action_path(verb, resource_key(verb->kind, target));
     json_t *reply = NULL, *body = NULL;
     int rc = args_uses(a->cli->command, USE_BODY)
@@ -152,35 +151,16 @@ static int finish(struct action *a, size_t count, struct failure *f)
     return rc;
 }
 
-static bool takes_body(const struct verb *verb)
-{
-    for (size_t i = 0; i < VERB_FLAG_GROUPS && verb->flags[i] != NULL; i++)
-        for (const struct flag *flag = verb->flags[i]; flag->name != NULL; flag++)
-            if (flag->use == USE_BODY)
-                return true;
-    return false;
-}
-
 static int act(struct cli *cli, const json_t *targets, struct failure *f)
 {
-    struct action a = {.cli = cli};
-    json_t *body = NULL;
-    int rc = EXIT_OK;
-
-    if (takes_body(cli->command->verb))
-        rc = body_build(cli->http, cli->command, &body, f);
-    if (rc != EXIT_OK)
-        return rc;
-    a.body = body;
-    a.replies = json_array();
-    rc = act_on_all(&a, targets, f);
+    struct action a = {.cli = cli, .replies = json_array()};
+    int rc = act_on_all(&a, targets, f);
 
     if (rc == EXIT_OK)
         rc = finish(&a, json_array_size(targets), f);
     else if (json_array_size(a.replies) > 0) // what was done before the server was lost
         output_items(cli->output, cli->command->verb->kind, a.replies);
     json_decref(a.replies);
-    json_decref(body);
     return rc;
 }
 

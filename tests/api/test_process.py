@@ -52,6 +52,9 @@ def basic(tmp_path):
     (["--listen", "nowhere"], ["nowhere"]),
     (["--listen", "127.0.0.1:99999"], ["99999"]),
     (["--listen", "0.0.0.0:0"], ["--allowed-host"]),
+    (["--metadata-listen", "nowhere"], ["--metadata-listen", "nowhere"]),
+    (["--metadata-listen", "0.0.0.0:0"], ["--metadata-listen", "--allowed-host"]),
+    (["--imds-tokens", "never"], ["--imds-tokens"]),
     (["--listen", "[::]:0"], ["--allowed-host"]),
     (["--config", "/dev/null/config.json"], ["/dev/null/config.json"]),
     (["--seed-file", "/dev/null/seed.json"], ["/dev/null/seed.json"]),
@@ -385,3 +388,13 @@ def test_the_token_is_never_in_the_log(server, api):
 def test_help_and_version_exit_with_zero():
     done = run_serve("--help")
     assert done.returncode == 0 and re.search(r"--db FILE", done.stdout)
+
+
+def test_a_metadata_port_that_is_taken_is_one_line_and_without_asking_for_it_only_turns_the_service_off(basic, start, tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        one_line(basic("--metadata-listen", f"127.0.0.1:{port}"), "--metadata-listen", port)
+    server = start(metadata="none", db=tmp_path / "other.db")
+    assert server.metadata is None

@@ -69,6 +69,40 @@ def test_some_at_random_are_terminated_and_a_dry_run_says_which(cli):
     assert set(states(cli).values()) == {"terminated"}
 
 
+def test_interrupting_tells_an_instance_and_acts_at_the_deadline(cli):
+    cli("instance", "create", "web-1", "--lifecycle", "spot")
+    told = cli.json("interrupt", "web-1", "--kind", "spot", "--notice", "120s")
+    assert told["state"] == "running" and told["notices"][0]["deadline"] == "2026-01-01T00:02:00.000Z"
+    assert "spot=scheduled" in cli("instance", "get", "web-1", "-o", "wide")
+    cli("clock", "advance", "2m")
+    ended = cli.json("instance", "get", "web-1")
+    assert ended["state"] == "terminated" and ended["state_reason"]["code"] == "spot-interruption"
+
+
+def test_interrupting_takes_the_selectors_of_terminate(cli):
+    for lifecycle in ("spot", "on-demand"):
+        cli("instance", "create", lifecycle, "--count", "4", "--lifecycle", lifecycle, "--zone", "mock-1a")
+    would = cli.lines("interrupt", "--lifecycle", "spot", "--zone", "mock-1a", "--random", "2", "--seed", "7",
+                      "--dry-run", "-o", "name")
+    assert len(set(would)) == 2 and not [i for i in cli.json("ls") if "notices" in i]
+    assert cli.lines("instance", "interrupt", "--lifecycle", "spot", "--zone", "mock-1a", "--random", "2", "--seed",
+                     "7", "--kind", "preempt", "--action", "terminate", "-o", "name") == would
+    assert {i["name"] for i in cli.json("ls") if "notices" in i} == set(would)
+    cli("instance", "cancel-interrupt", "--all")
+    cli("clock", "advance", "1h")
+    assert set(states(cli).values()) == {"running"}
+
+
+def test_an_interruption_that_no_cloud_knows_is_refused_by_field(cli):
+    cli("instance", "create", "web-1")
+    assert "(action)" in cli.error("interrupt", "web-1", "--kind", "preempt", "--action", "reboot", code="refused")
+    assert "--kind" in cli.error("interrupt", "web-1", "--kind", "meteor", code="usage")
+    assert "--notice" in cli.error("interrupt", "web-1", "--notice", "soon", code="usage")
+    assert cli.error("interrupt", code="usage").startswith("interrupt: which instance?")
+    cli("interrupt", "web-1")
+    assert "(kind)" in cli.error("interrupt", "web-1", code="conflict")
+
+
 def test_refusals_have_their_exit_codes(cli, tmp_path):
     cli("instance", "create", "web-1")
     assert cli.error("instance", "create", "web-1", code="conflict").startswith("already_exists: ")

@@ -51,3 +51,17 @@ for path, item in document["paths"].items():
                 # the target counts operations with a body in the order of its own table
                 write("fuzz_body", f"{name}-{number}", bytes([bodies % 256]) + json.dumps(example).encode())
             bodies += 1
+
+METADATA = [
+    "/", "/latest/meta-data/", "/latest/dynamic/instance-identity/document", "/latest/meta-data/spot/instance-action",
+    "/2021-03-23/meta-data/network/interfaces/macs/", "/instance/web/latest", "/project/default/instance/web/latest/",
+    "/computeMetadata/v1/?recursive=true&alt=json", "/computeMetadata/v1/instance/preempted?wait_for_change=true"
+    "&timeout_sec=1&last_etag=0", "/metadata/instance?api-version=2021-02-01",
+    "/metadata/instance/compute/name?api-version=2021-02-01&format=text",
+    "/metadata/scheduledevents?api-version=2020-07-01",
+]
+for number, target in enumerate(METADATA):
+    write("fuzz_metadata", f"get-{number:02}", b"\x00" + target.encode())
+write("fuzz_metadata", "put-token", b"\x02/latest/api/token")
+write("fuzz_metadata", "post-start", b"\x01/metadata/scheduledevents?api-version=2020-07-01\x00"
+      + b'{"StartRequests":[{"EventId":"150F24FA-37A1-800F-843B-FA029F3057B5"}]}')
