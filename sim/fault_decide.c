@@ -115,8 +115,12 @@ static int64_t take_turn(struct fault_rule *rule)
     return fired + 1;
 }
 
-static bool is_time(const struct fault_when *w, int64_t now)
+static bool is_time(struct cloud *cloud, const struct fault_when *w)
 {
+    if (w->from_ns == 0 && w->until_ns == 0) {
+        return true;
+    }
+    int64_t now = clock_now(cloud->clock);
     return now >= w->from_ns && (w->until_ns == 0 || now < w->until_ns);
 }
 
@@ -248,12 +252,12 @@ static void add(struct cloud *cloud, const struct fault_call *call, struct fault
 }
 
 // True: it fired, and no later rule is asked.
-static bool ask(struct cloud *cloud, struct asking *a, struct fault_rule *rule, int64_t now,
+static bool ask(struct cloud *cloud, struct asking *a, struct fault_rule *rule,
                 struct fault_verdict *out)
 {
     const struct fault_when *when = &rule->fault->when;
 
-    if (!matches(a, rule) || !is_time(when, now)) {
+    if (!matches(a, rule) || !is_time(cloud, when)) {
         return false;
     }
     int64_t ordinal = atomic_fetch_add(&rule->matched, 1) + 1;
@@ -335,7 +339,6 @@ void fault_decide(struct cloud *cloud, const struct fault_call *call, struct fau
     }
     struct fault_list list = fault_index_find(index, call->operation);
     struct asking a = {.call = call, .has_target = call->target != NULL};
-    int64_t now = list.count > 0 ? clock_now(cloud->clock) : 0;
     bool ended = false;
 
     if (a.has_target) {
@@ -345,7 +348,7 @@ void fault_decide(struct cloud *cloud, const struct fault_call *call, struct fau
     for (size_t i = walk_next(&walk); i < list.count && !ended && out->count < FAULT_FIRED_MAX;
          i = walk_next(&walk)) {
         if (may_meet(&list.keys[i], call)) {
-            ended = ask(cloud, &a, list.rules[i], now, out);
+            ended = ask(cloud, &a, list.rules[i], out);
         }
     }
     fault_index_release(index);
