@@ -7,7 +7,7 @@
 static bool in_project(int kind)
 {
     return kind != KIND_ZONE && kind != KIND_INSTANCE_TYPE && kind != KIND_LATENCY &&
-           kind != KIND_PROJECT;
+           kind != KIND_FAULT && kind != KIND_QUOTA && kind != KIND_PROJECT;
 }
 
 int selector_project(struct txn *t, const struct scenario *s, const char *name, int64_t *out,
