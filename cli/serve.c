@@ -5,6 +5,7 @@
 #include "api/http_metadata.h"
 #include "api/http_server.h"
 #include "backend/docker.h"
+#include "backend/forward.h"
 #include "cli/serve_options.h"
 #include "cli/serve_seed.h"
 
@@ -228,6 +229,7 @@ static int serve(const struct serve_options *o, struct arena *arena, struct erro
 {
     struct cloud *cloud = NULL;
     struct docker *docker = NULL;
+    struct forward *forward = NULL;
     struct beginning beginning = {0};
     char token[TOKEN_FILE_MAX];
     sigset_t signals;
@@ -241,8 +243,11 @@ static int serve(const struct serve_options *o, struct arena *arena, struct erro
         result = open_cloud(o, arena, &beginning, &cloud, err);
     if (result == 0)
         result = start_docker(o, cloud, &docker, err);
+    if (result == 0 && o->forward == FORWARD_TCP)
+        result = forward_start(cloud, &forward, err);
     if (result == 0)
         result = run(o, cloud, token, &signals, err);
+    forward_stop(forward);
     docker_stop(docker);
     cloud_close(cloud);
     json_decref(beginning.seed);

@@ -21,6 +21,8 @@ static const char *const level_choices[] = {[LOG_DEBUG] = "debug",
 static const char *const durability_choices[] = {
     [DURABILITY_PROCESS] = "process", [DURABILITY_POWER] = "power", [DURABILITY_POWER + 1] = NULL};
 
+static const char *const forward_choices[] = {
+    [FORWARD_NOTHING] = "none", [FORWARD_TCP] = "tcp", [FORWARD_TCP + 1] = NULL};
 static const char *const imds_token_choices[] = {[IMDS_TOKENS_OPTIONAL] = "optional",
                                                  [IMDS_TOKENS_REQUIRED] = "required",
                                                  [IMDS_TOKENS_REQUIRED + 1] = NULL};
@@ -194,6 +196,7 @@ static const struct field fields[] = {
      .offset = AT(keepalive_ns),
      .parse = parse_keepalive},
     {.name = "threads", .type = FIELD_INT, .offset = AT(threads), .minimum = 1, .maximum = 64},
+    {.name = "forward", .type = FIELD_ENUM, .offset = AT(forward), .choices = forward_choices},
     {.name = "docker_socket",
      .type = FIELD_STRING,
      .offset = AT(docker_socket),

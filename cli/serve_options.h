@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+enum forwarding { FORWARD_NOTHING, FORWARD_TCP };
 enum imds_tokens { IMDS_TOKENS_OPTIONAL, IMDS_TOKENS_REQUIRED };
 
 struct serve_options {
@@ -25,6 +26,7 @@ struct serve_options {
     const char *metadata_listen; // "none": no metadata service
     bool has_metadata_listen;    // else a port that is taken only turns it off
     int imds_tokens;             // enum imds_tokens
+    int forward;                 // enum forwarding
     const char **allowed_hosts;  // NULL ends
     size_t allowed_host_count;
     int64_t max_body;

@@ -85,7 +85,7 @@ def test_nodes_are_initialised_with_what_the_cloud_knows(one, cloud):
         assert UNINITIALIZED not in one.taints(name)
         internal = {a["address"] for a in instance["addresses"] if a["type"] == "internal"}
         assert {a["address"] for a in node["status"]["addresses"] if a["type"] == "InternalIP"} <= internal
-        assert condition_of(node, "NetworkUnavailable") == "False"
+        eventually("its route is made", lambda: condition_of(one.node(name), "NetworkUnavailable") == "False")
     assert len({cloud.instance(n)["zone"] for n in ("one-control-plane", "one-worker", "one-worker2")}) == 3
 
 
@@ -137,8 +137,7 @@ def test_a_spot_notice_is_seen_from_inside_the_node(echo, cloud):
     assert '"terminate"' in answer
     other = run("docker", "exec", "one-worker", "curl", "-sS", "-m", "5", "-o", "/dev/null", "-w", "%{http_code}", url).stdout
     assert other == "404"
-    notice = cloud.instance("one-worker2")["notices"][0]
-    cloud.client.delete(f"/sim/v1/instances/{cloud.instance('one-worker2')['id']}/notices/{notice['id']}")
+    cloud.client.delete(f"/sim/v1/instances/{cloud.instance('one-worker2')['id']}/interrupt")
 
 
 # --- stop and start ---
