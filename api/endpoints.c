@@ -228,6 +228,15 @@ const struct endpoint endpoints[] = {
            NULL, NULL, handle_snapshot_restore),
     CHANGE(POST, "/sim/v1/reset", "cloud.reset", ACCESS_SIM, 200, 0, KIND_COUNT, NULL, NULL,
            handle_reset),
+    READ("/sim/v1/recording", "recording.get", ACCESS_SIM, 0, 0, KIND_COUNT, handle_record_status),
+    CHANGE(POST, "/sim/v1/recording", "recording.start", ACCESS_SIM, 200, 0, KIND_COUNT, NULL, NULL,
+           handle_record_start),
+    CHANGE(DELETE, "/sim/v1/recording", "recording.stop", ACCESS_SIM, 200, 0, KIND_COUNT, NULL,
+           NULL, handle_record_stop),
+    READ("/sim/v1/recording/file", "recording.save", ACCESS_SIM, 0, 0, KIND_COUNT,
+         handle_record_file),
+    CHANGE(POST, "/sim/v1/replay", "recording.replay", ACCESS_SIM, 200, TAKES_FILE, KIND_COUNT,
+           NULL, NULL, handle_replay),
 
     // the server itself
     PUBLIC("/healthz", "meta.healthz", handle_healthz),

@@ -67,7 +67,9 @@ int handle_snapshot_save(struct request *r, struct error *err)
 
 static int restore(struct request *r, struct error *err)
 {
-    return cloud_restore(r->api->cloud, r->upload, "the snapshot", &r->reply.body, err);
+    const bool *stopped = r->work_context;
+
+    return cloud_restore(r->api->cloud, r->upload, "the snapshot", *stopped, &r->reply.body, err);
 }
 
 int handle_snapshot_restore(struct request *r, struct error *err)
@@ -76,8 +78,12 @@ int handle_snapshot_restore(struct request *r, struct error *err)
     size_t length = strcspn(type, "; \t");
     static const char bytes[] = "application/octet-stream";
 
-    if (check_query(r, err) < 0)
+    bool *stopped = arena_alloc(&r->arena, sizeof(*stopped));
+
+    *stopped = r->query.length == 13 && memcmp(r->query.data, "clock=stopped", 13) == 0;
+    if (!*stopped && check_query(r, err) < 0)
         return -ERROR_UNKNOWN_FIELD;
+    r->work_context = stopped;
     if ((length != strlen(SNAPSHOT_TYPE) || strncasecmp(type, SNAPSHOT_TYPE, length) != 0) &&
         (length != strlen(bytes) || strncasecmp(type, bytes, length) != 0))
         return error_set(err, ERROR_MEDIA_TYPE, "Content-Type", "must be %s or %s", SNAPSHOT_TYPE,

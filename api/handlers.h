@@ -13,6 +13,9 @@ endpoint_handler handle_change, handle_remove_listener, handle_remove_target, ha
 endpoint_handler handle_snapshot_save, handle_snapshot_restore, handle_reset;
 // api/handle_scenarios.c
 endpoint_handler handle_scenario_validate;
+// api/handle_recording.c
+endpoint_handler handle_record_status, handle_record_start, handle_record_stop, handle_record_file,
+    handle_replay;
 // api/handle_events.c
 endpoint_handler handle_events, handle_events_digest;
 // api/handle_quotas.c

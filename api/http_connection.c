@@ -257,6 +257,7 @@ static enum MHD_Result submit(struct exchange *x)
 {
     struct change *c = x->request.change;
 
+    request_set_source(&x->request);
     c->done = change_done;
     c->context = x;
     x->phase = PHASE_WAITING;

@@ -146,6 +146,19 @@ void request_refuse(struct request *r, const struct error *err)
     problem_encode(err, id, &r->reply.body);
 }
 
+void request_set_source(struct request *r)
+{
+    r->source = (struct change_source){
+        .method = method_names[r->endpoint->method],
+        .project = r->endpoint->flags & OF_PROJECT ? r->project_name : NULL,
+        .if_match = r->headers.if_match,
+        .idempotency_key = r->headers.idempotency_key,
+        .path = {r->path.data, r->path.length},
+        .body = {r->body.data, r->body.length},
+    };
+    r->change->source = &r->source;
+}
+
 void request_set_fault(struct request *r, const char *id)
 {
     if (r->fault[0] == '\0')

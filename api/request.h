@@ -79,7 +79,8 @@ struct request {
 
     struct injection *injection; // what fault rules do to it; NULL: nothing. In the arena
     struct reply reply;
-    struct change *change; // to be submitted, then answered by request_answer
+    struct change_source source; // of the change, for a recording
+    struct change *change;       // to be submitted, then answered by request_answer
     // Or what takes its time: run on a thread of its own, which may wait; then the reply is sent.
     int (*work)(struct request *r, struct error *err);
     void *work_context; // in the arena
@@ -97,6 +98,8 @@ int request_handle(struct request *r, struct error *err);
 // Fills the reply from r->change, which is done (api/handle_changes.c).
 void request_answer(struct request *r);
 void request_refuse(struct request *r, const struct error *err);
+// Says in r->change how it was asked for. Borrows from the request.
+void request_set_source(struct request *r);
 // Notes the fault rule that was applied; the first one counts.
 void request_set_fault(struct request *r, const char *id);
 void request_fini(struct request *r);

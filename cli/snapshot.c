@@ -13,7 +13,8 @@
 #define SNAPSHOT_TYPE "application/vnd.sqlite3"
 
 // Made under another name first, so that a download that fails leaves what was there.
-static int save_to(struct cli *cli, const char *path, const char *partial, struct failure *f)
+static int save_to(struct cli *cli, const char *from, const char *path, const char *partial,
+                   struct failure *f)
 {
     int fd = open(partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
@@ -21,7 +22,7 @@ static int save_to(struct cli *cli, const char *path, const char *partial, struc
 
     if (file == NULL)
         return fail(f, EXIT_REFUSED, "%s: %s", partial, strerror(errno));
-    rc = http_download(cli->http, SNAPSHOT_PATH, file, f);
+    rc = http_download(cli->http, from, file, f);
     if (fclose(file) != 0 && rc == EXIT_OK)
         rc = fail(f, EXIT_REFUSED, "%s: %s", partial, strerror(errno));
     if (rc == EXIT_OK && rename(partial, path) < 0)
@@ -31,19 +32,23 @@ static int save_to(struct cli *cli, const char *path, const char *partial, struc
     return rc;
 }
 
-int verb_snapshot_save(struct cli *cli, struct failure *f)
+int download_to(struct cli *cli, const char *from, const char *path, struct failure *f)
 {
-    const char *path = cli->command->operands[0];
     char *partial;
     int rc;
 
     if (asprintf(&partial, "%s.part", path) < 0)
         return fail(f, EXIT_REFUSED, "out of memory");
-    rc = save_to(cli, path, partial, f);
+    rc = save_to(cli, from, path, partial, f);
     free(partial);
     if (rc == EXIT_OK && cli->output->format != OUTPUT_JSON)
         fprintf(cli->output->file, "%s saved\n", path);
     return rc;
+}
+
+int verb_snapshot_save(struct cli *cli, struct failure *f)
+{
+    return download_to(cli, SNAPSHOT_PATH, cli->command->operands[0], f);
 }
 
 int verb_snapshot_restore(struct cli *cli, struct failure *f)
@@ -57,8 +62,10 @@ int verb_snapshot_restore(struct cli *cli, struct failure *f)
     if (file == NULL || fstat(fileno(file), &status) < 0)
         rc = fail(f, EXIT_REFUSED, "%s: %s", path, strerror(errno));
     else
-        rc = http_upload(cli->http, "PUT", SNAPSHOT_PATH, SNAPSHOT_TYPE, file, status.st_size,
-                         &reply, f);
+        rc = http_upload(cli->http, "PUT",
+                         args_has(cli->command, "stopped") ? SNAPSHOT_PATH "?clock=stopped"
+                                                           : SNAPSHOT_PATH,
+                         SNAPSHOT_TYPE, file, status.st_size, &reply, f);
     if (rc == EXIT_OK)
         output_item(cli->output, &kind_replaced, reply);
     if (file != NULL)

@@ -106,7 +106,7 @@ extern const struct kind kind_none, kind_instance, kind_lb, kind_pool, kind_addr
     kind_zone, kind_region, kind_type, kind_project, kind_token, kind_latency, kind_event,
     kind_clock, kind_advanced, kind_calls, kind_call_counter, kind_fault, kind_fault_stats,
     kind_cluster, kind_snapshot, kind_replaced, kind_quota, kind_project_made, kind_capacity,
-    kind_digest, kind_scenario, kind_step;
+    kind_digest, kind_scenario, kind_step, kind_record, kind_replayed;
 extern const struct kind *const spec_kinds[]; // those with a noun; NULL ends
 extern const struct verb spec_verbs[];        // summary NULL ends
 extern const struct alias spec_aliases[];     // name NULL ends
@@ -118,7 +118,7 @@ extern const struct flag flags_list[], flags_instance_filter[], flags_lb_filter[
     flags_revision[], flags_create[], flags_instance_create[], flags_instance_update[],
     flags_lb_create[], flags_lb_update[], flags_pool[], flags_target[], flags_address_create[],
     flags_route_create[], flags_route_update[], flags_update[], flags_zone[], flags_type[],
-    flags_token[], flags_event[], flags_event_list[], flags_wait[];
+    flags_token[], flags_event[], flags_event_list[], flags_restore[], flags_wait[];
 extern const struct flag flags_quota[], flags_project_create[], flags_project_update[];
 extern const struct flag flags_calls[], flags_calls_limit[], flags_calls_assert[];
 extern const struct flag flags_fault_effect[], flags_fault_match[], flags_fault_when[];

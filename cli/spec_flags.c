@@ -388,6 +388,9 @@ const struct flag flags_scenario_run[] = {
 const struct flag flags_scenario_list[] = {
     STATE_FILTER("running,succeeded,failed,stopped"), END};
 
+const struct flag flags_restore[] = {
+    SWITCH("stopped", "the clock stands at the last event; for a replay"), END};
+
 const struct flag flags_wait[] = {
     {.name = "for", .type = FLAG_STRING, .value = "CONDITION",
      .help = "deleted, exists, FIELD=VALUE[,VALUE] (state=running) or tag.KEY=VALUE; required"},

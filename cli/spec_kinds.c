@@ -251,6 +251,14 @@ static const struct column state_columns[] = {TEXT("REVISION", "revision"), TEXT
 static const struct column digest_columns[] = {TEXT("SHA256", "sha256"), TEXT("REVISION", "revision"),
                                                TEXT("COUNT", "count"), END};
 
+static const struct column record_columns[] = {TEXT("STATE", "state"), TEXT("LINES", "lines"), END};
+
+static const struct column replayed_columns[] = {
+    TEXT("REVISION", "revision"), TEXT("APPLIED", "applied"), TEXT("LINES", "lines"), END};
+
+const struct kind kind_record = {"record", NULL, "recordings of what is asked of the cloud", NULL,
+                                 "/sim/v1/recording", "state", NULL, record_columns};
+const struct kind kind_replayed = {"", NULL, NULL, NULL, NULL, "revision", NULL, replayed_columns};
 const struct kind kind_digest = {"", NULL, NULL, NULL, NULL, "sha256", NULL, digest_columns};
 const struct kind kind_replaced = {"", NULL, NULL, NULL, NULL, "revision", NULL, state_columns};
 const struct kind kind_snapshot = {"snapshot", NULL, "the whole cloud as one file", NULL,
@@ -270,5 +278,5 @@ const struct kind kind_capacity = {"", NULL, NULL, NULL, "/sim/v1/zones",
 const struct kind *const spec_kinds[] = {
     &kind_instance, &kind_lb,      &kind_pool,  &kind_address, &kind_route, &kind_zone,  &kind_region,
     &kind_type,     &kind_project, &kind_token, &kind_latency, &kind_event, &kind_clock,
-    &kind_calls,    &kind_fault,   &kind_cluster, &kind_snapshot,
+    &kind_calls,    &kind_fault,   &kind_cluster, &kind_snapshot, &kind_record,
     &kind_quota,    &kind_scenario, NULL};

@@ -44,6 +44,10 @@ int verb_calls_reset(struct cli *cli, struct failure *f);
 int verb_snapshot_save(struct cli *cli, struct failure *f); // snapshot.c
 int verb_snapshot_restore(struct cli *cli, struct failure *f);
 int verb_snapshot_inspect(struct cli *cli, struct failure *f);
+// GET of `from` into a file, 0600; what was there stays when it fails.
+int download_to(struct cli *cli, const char *from, const char *path, struct failure *f);
+int verb_record_save(struct cli *cli, struct failure *f); // record.c
+int verb_replay(struct cli *cli, struct failure *f);
 int verb_wait(struct cli *cli, struct failure *f);   // wait.c
 int verb_status(struct cli *cli, struct failure *f); // status.c
 int verb_version(struct cli *cli, struct failure *f);

@@ -179,15 +179,34 @@ struct clock_change {
     int64_t fired; // out: timed transitions applied
 };
 
+struct change_firing { // of a fault rule, by a call that may have changed nothing else
+    const char *rule;
+    int64_t matched, fired;
+};
+
+struct cloud;
+struct change_source {
+    const char *method, *project, *if_match, *idempotency_key; // NULL: not given
+    struct bytes path, body;
+};
+
+struct replay_start {
+    uint64_t seed;
+    int64_t revision;
+    struct clock_state clock;
+};
+
 struct replacement {
     const char *path; // of a checked snapshot
     bool restarts_clock;
+    bool stops_clock; // at the last event
 };
 
 struct change {
     change_apply *apply;
     struct clock_change *clock; // in the arena; set only by clock_change_new, `apply` is NULL then
     const struct replacement *replacement; // of the cloud as a whole; `apply` is NULL then
+    void (*alone)(struct cloud *cloud, struct change *c); // run between batches; as above
     struct arena arena;
 
     // Who asks.
@@ -241,16 +260,27 @@ struct change {
             int64_t ttl_ns; // from now; 0: for ever
         } project_update;
         struct {
+            bool ours;
+        } recording;
+        struct replay_start replay;
+        struct {
             int scope;      // enum scope
             char token[65]; // made by the front door with secret_make
         } token;
     } request;
+
+    // How it was asked for over HTTP, for a recording; NULL: from within. Borrowed until it is
+    // done.
+    const struct change_source *source;
+    const struct change_firing *firing; // NULL: it tells of none
+    int64_t at_ns;                      // replayed: cloud time at which it was applied; 0: now
 
     // What came of it. With count, `document` is the comma-joined documents.
     struct error error;
     struct buffer document; // empty: no body
     int64_t revision;       // of the resource; its ETag
     const char *result_id;  // in arena
+    int64_t applied_at;     // revision of the cloud when it was applied
     bool replayed;          // answered from an idempotency key
 
     void (*done)(struct change *c); // on the writer thread: quick, never submits and waits

@@ -1,5 +1,6 @@
 #include "sim/cloud_internal.h"
 #include "sim/fault_internal.h"
+#include "sim/recorder.h"
 
 #include "base/log.h"
 #include "base/timefmt.h"
@@ -50,7 +51,9 @@ static int start(struct cloud *cloud, struct error *err)
     cloud->tokens = tokens_new();
     cloud->faults = faults_new(cloud->seed);
     cloud->outbox = outbox_new(cloud);
-    int rc = cloud->tokens == NULL || cloud->faults == NULL || cloud->outbox == NULL
+    cloud->recorder = recorder_new();
+    int rc = cloud->tokens == NULL || cloud->faults == NULL || cloud->outbox == NULL ||
+                     cloud->recorder == NULL
                  ? error_set(err, ERROR_INTERNAL, NULL, "out of memory")
                  : cloud_reload(cloud, err);
     if (rc < 0) {
@@ -121,6 +124,7 @@ void cloud_close(struct cloud *cloud)
     }
     free(cloud->readers);
     news_batch_fini(&cloud->pending);
+    recorder_free(cloud->recorder);
     news_free(cloud->news);
     tokens_free(cloud->tokens);
     faults_free(cloud->faults);
@@ -358,18 +362,24 @@ int64_t cloud_oldest_revision(struct cloud *cloud)
 
 void encode_clock(struct cloud *cloud, struct json_writer *w)
 {
-    static const char *const modes[] = {"real", "scaled", "manual"};
     struct clock_view view = cloud_clock(cloud);
 
+    encode_clock_at(&view, w);
+}
+
+void encode_clock_at(const struct clock_view *view, struct json_writer *w)
+{
+    static const char *const modes[] = {"real", "scaled", "manual"};
+
     jw_object_begin(w);
-    jw_field_time(w, "now", view.now_ns);
-    jw_field_string(w, "mode", modes[view.mode]);
+    jw_field_time(w, "now", view->now_ns);
+    jw_field_string(w, "mode", modes[view->mode]);
     jw_key(w, "scale");
-    jw_double(w, view.scale);
+    jw_double(w, view->scale);
     jw_key(w, "frozen");
-    jw_bool(w, view.frozen);
-    if (view.next_deadline_ns != 0) {
-        jw_field_time(w, "next_deadline", view.next_deadline_ns);
+    jw_bool(w, view->frozen);
+    if (view->next_deadline_ns != 0) {
+        jw_field_time(w, "next_deadline", view->next_deadline_ns);
     }
     jw_object_end(w);
 }

@@ -179,13 +179,34 @@ int cloud_snapshot(struct cloud *cloud, char **out_path, struct error *err);
 // changed when the file is not one that we can take (`name`: what errors call it). The file is
 // changed on the way. Afterwards it is as if the server had been started on that file; streams have
 // ended. The document, if wanted, is openapi.json's CloudState.
-int cloud_restore(struct cloud *cloud, const char *path, const char *name, struct buffer *out,
-                  struct error *err);
+// `stopped`: a clock that runs is frozen at the last event instead of having gone on meanwhile.
+int cloud_restore(struct cloud *cloud, const char *path, const char *name, bool stopped,
+                  struct buffer *out, struct error *err);
 // Back to what a new cloud began with, the clock to its start.
 int cloud_reset(struct cloud *cloud, struct buffer *out, struct error *err);
 // The cloud as it is now is what resets go back to: for one that was just made and filled. Without
 // it the first reset makes it anew, which takes longer.
 int cloud_keep_origin(struct cloud *cloud, struct error *err);
+
+// --- record and replay (sim/recorder.c) ---
+// Records into the file, else into one of the cloud's own (path NULL), which is kept until the next
+// recording. ERROR_STATE when one is going on, or when none is to be stopped.
+int cloud_record_start(struct cloud *cloud, const char *path, struct error *err);
+int cloud_record_stop(struct cloud *cloud, struct error *err);
+enum record_state { RECORD_NONE, RECORD_ON, RECORD_DONE, RECORD_FAILED, RECORD_BROKEN };
+struct record_status {
+    enum record_state state; // BROKEN: the cloud was replaced meanwhile
+    int64_t lines;
+    char path[4096]; // "": there was no recording
+};
+void cloud_record_status(struct cloud *cloud, struct record_status *out);
+
+// A replay has the clock to itself: it stands still but for changes with `at_ns`, before each of
+// which what was due by then happens. It ends with the clock frozen at at_ns. *out_revision: what
+// the cloud has come to.
+int cloud_replay_begin(struct cloud *cloud, const struct replay_start *start, struct error *err);
+int cloud_replay_end(struct cloud *cloud, int64_t at_ns, int64_t *out_revision, struct error *err);
+struct change *cloud_replay_firing(const struct change_firing *firing, const char *operation);
 
 // --- figures for /metrics ---
 struct cloud_stats {

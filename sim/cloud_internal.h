@@ -72,7 +72,9 @@ struct cloud {
     struct clock_state first_clock; // of a reset, as is
     uint64_t first_seed;
     uint64_t seed;
-    int64_t epoch;           // the writer's: how often the cloud was replaced as a whole
+    int64_t step_ns; // the writer's: cloud time of the step that it is at
+    bool replaying;  // the writer's: time stands at step_ns until a replayed change moves it
+    int64_t epoch;   // the writer's: how often the cloud was replaced as a whole
     int64_t default_project; // of the first revision, always
     int64_t events_kept;
     int64_t event_bytes_kept;
@@ -111,6 +113,7 @@ struct cloud {
     pthread_mutex_t origin_lock;
     char *origin; // file of what a reset goes back to; NULL: not made yet
 
+    struct recorder *recorder;
     struct news *news;
     struct tokens *tokens;
     struct faults *faults;
@@ -163,6 +166,7 @@ bool transition_fails_like(const char *glob); // and of one that can fail
 int transition_parse(const char *name, enum transition *out, struct error *err);
 struct distribution transition_default(enum transition transition);
 void encode_clock(struct cloud *cloud, struct json_writer *w);
+void encode_clock_at(const struct clock_view *view, struct json_writer *w);
 // Reads projects and tokens into memory.
 int tokens_reload(struct cloud *cloud, struct error *err);
 // Reads the rate limits of projects into memory; a bucket whose rule stays keeps its level.

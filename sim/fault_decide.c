@@ -115,12 +115,13 @@ static int64_t take_turn(struct fault_rule *rule)
     return fired + 1;
 }
 
-static bool is_time(struct cloud *cloud, const struct fault_when *w)
+// On the writer, the time of its step; else the clock's.
+static bool is_time(struct cloud *cloud, const struct fault_call *call, const struct fault_when *w)
 {
     if (w->from_ns == 0 && w->until_ns == 0) {
         return true;
     }
-    int64_t now = clock_now(cloud->clock);
+    int64_t now = call->txn != NULL ? call->txn->now_ns : clock_now(cloud->clock);
     return now >= w->from_ns && (w->until_ns == 0 || now < w->until_ns);
 }
 
@@ -171,6 +172,9 @@ static int write_told(struct txn *t, struct change *c, struct error *err)
         told->matched = atomic_load(&rule->matched);
         told->fired = atomic_load(&rule->fired);
     }
+    struct change_firing *firing = arena_alloc(&c->arena, sizeof(*firing));
+    *firing = (struct change_firing){rule->fault->r.id, told->matched, told->fired};
+    c->firing = firing;
     return fault_write_firing(t->cloud, rule, c->operation, c->cause, told->matched, told->fired,
                               err);
 }
@@ -213,7 +217,7 @@ int fault_write_firing(struct cloud *cloud, struct fault_rule *rule, const char 
     struct txn t = {.cloud = cloud,
                     .store = cloud->store,
                     .arena = &cloud->arena,
-                    .now_ns = clock_now(cloud->clock),
+                    .now_ns = cloud->step_ns,
                     .cause = cause,
                     .operation = operation,
                     .project = rule->fault->r.project,
@@ -257,7 +261,7 @@ static bool ask(struct cloud *cloud, struct asking *a, struct fault_rule *rule,
 {
     const struct fault_when *when = &rule->fault->when;
 
-    if (!matches(a, rule) || !is_time(cloud, when)) {
+    if (!matches(a, rule) || !is_time(cloud, a->call, when)) {
         return false;
     }
     int64_t ordinal = atomic_fetch_add(&rule->matched, 1) + 1;

@@ -558,3 +558,24 @@ int faults_write_fired(struct cloud *cloud, struct error *err)
     f->firing_count = 0;
     return rc;
 }
+
+int fault_fire_again(struct cloud *cloud, const char *id, const char *operation, int64_t matched,
+                     int64_t fired, struct error *err)
+{
+    struct fault_index *index = faults_acquire(cloud->faults);
+    int rc = -ERROR_NOT_FOUND;
+
+    for (size_t i = 0; index != NULL && i < index->count && rc == -ERROR_NOT_FOUND; i++) {
+        struct fault_rule *rule = index->rules[i];
+        if (strcmp(rule->fault->r.id, id) == 0) {
+            atomic_store(&rule->matched, matched);
+            atomic_store(&rule->fired, fired);
+            rc = fault_write_firing(cloud, rule, operation, CAUSE_API, matched, fired, err);
+        }
+    }
+    fault_index_release(index);
+    if (rc == -ERROR_NOT_FOUND) {
+        error_set(err, ERROR_NOT_FOUND, NULL, "fault %s does not exist", id);
+    }
+    return rc;
+}

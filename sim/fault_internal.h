@@ -82,6 +82,10 @@ int faults_write_fired(struct cloud *cloud, struct error *err);
 int fault_write_firing(struct cloud *cloud, struct fault_rule *rule, const char *operation,
                        enum cause_type cause, int64_t matched, int64_t fired, struct error *err);
 
+// A firing of a recording, with the counters that it had then. ERROR_NOT_FOUND: no such rule.
+int fault_fire_again(struct cloud *cloud, const char *id, const char *operation, int64_t matched,
+                     int64_t fired, struct error *err);
+
 void fault_encode_counts(int64_t times, const struct fault_counts *counts, struct json_writer *w);
 
 #endif

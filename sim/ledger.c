@@ -170,10 +170,11 @@ static int create(struct cloud *cloud, struct error *err)
     if (rc < 0) {
         return rc;
     }
+    cloud->step_ns = clock_now(cloud->clock);
     struct txn t = {.cloud = cloud,
                     .store = cloud->store,
                     .arena = &cloud->arena,
-                    .now_ns = clock_now(cloud->clock),
+                    .now_ns = cloud->step_ns,
                     .cause = CAUSE_SEED};
     rc = store_meta_set_int(cloud->store, "seed", (int64_t)cloud->seed, err);
     rc = rc < 0 ? rc : clock_save(cloud, err);

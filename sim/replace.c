@@ -1,6 +1,7 @@
 // The cloud as a whole: copied into a file, replaced by one, and taken back to its beginning.
 #include "base/log.h"
 #include "sim/cloud_internal.h"
+#include "sim/recorder.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -47,20 +48,44 @@ static void encode_state_of_cloud(struct cloud *cloud, struct buffer *out)
     jw_object_end(&w);
 }
 
-static int set_clock(struct cloud *cloud, bool restarts, struct error *err)
+static int note_time(void *context, const struct event *event)
 {
-    struct clock_state state = cloud->first_clock;
+    *(int64_t *)context = event->time_ns;
+    return 0;
+}
 
-    if (!restarts) {
-        int rc = clock_load(cloud, &state, err);
-        if (rc == 0) {
-            clock_restore(cloud->clock, &state);
-        }
+static int time_of_last_event(struct cloud *cloud, int64_t *out, struct error *err)
+{
+    struct event_query query = {.kind = -1, .limit = 1};
+    struct reader *reader;
+    int64_t newest = 0;
+
+    int rc = reader_open(cloud->store, &reader, err);
+    if (rc < 0) {
         return rc;
     }
-    state.wall_ns = clock_wall();
-    if (state.mode != CLOCK_MANUAL) {
-        state.cloud_ns = state.wall_ns;
+    query.since = INT64_MAX - 1;
+    rc = reader_events(reader, &query, note_time, out, &newest, err);
+    query.since = newest - 1;
+    rc = rc < 0 ? rc : reader_events(reader, &query, note_time, out, &newest, err);
+    reader_close(reader);
+    return rc;
+}
+
+static int set_clock(struct cloud *cloud, const struct replacement *what, struct error *err)
+{
+    struct clock_state state = cloud->first_clock;
+    int rc = what->restarts_clock ? 0 : clock_load(cloud, &state, err);
+
+    if (rc == 0 && what->restarts_clock) {
+        state.wall_ns = clock_wall();
+        state.cloud_ns = state.mode == CLOCK_MANUAL ? state.cloud_ns : state.wall_ns;
+    } else if (rc == 0 && what->stops_clock && state.mode != CLOCK_MANUAL) {
+        state.frozen = true;
+        rc = time_of_last_event(cloud, &state.cloud_ns, err);
+    }
+    if (rc < 0) {
+        return rc;
     }
     clock_restore(cloud->clock, &state);
     return clock_save(cloud, err);
@@ -74,8 +99,9 @@ static int replace(struct cloud *cloud, const struct replacement *what, struct e
     atomic_store(&cloud->writable, rc != -ERROR_STORAGE);
     if (rc == 0) {
         cloud->epoch = epoch;
+        recorder_replaced(cloud);
     }
-    rc = rc < 0 ? rc : set_clock(cloud, what->restarts_clock, err);
+    rc = rc < 0 ? rc : set_clock(cloud, what, err);
     return rc < 0 ? rc : cloud_reload(cloud, err);
 }
 
@@ -165,10 +191,10 @@ static int check_content(const char *path, struct error *err)
     return rc;
 }
 
-int cloud_restore(struct cloud *cloud, const char *path, const char *name, struct buffer *out,
-                  struct error *err)
+int cloud_restore(struct cloud *cloud, const char *path, const char *name, bool stopped,
+                  struct buffer *out, struct error *err)
 {
-    struct replacement what = {.path = path};
+    struct replacement what = {.path = path, .stops_clock = stopped};
     struct error local = {0};
     struct error *e = err == NULL ? &local : err;
 

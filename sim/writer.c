@@ -6,14 +6,14 @@
 #include "base/timefmt.h"
 #include "sim/cloud_internal.h"
 #include "sim/fault_internal.h"
+#include "sim/recorder.h"
 #include "sim/scenario_ops.h"
 #include "sim/usage.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define DUE_BATCH 256      // timed transitions beside changes in one batch
-#define ADVANCE_BATCH 4096 // in one transaction of a clock advance
+#define ADVANCE_BATCH 4096 // timed transitions in one transaction of their own
 #define FIRE_TOGETHER 64   // timed transitions in one savepoint, unless one of them fails
 #define TRIM_BATCH 64      // events trimmed per batch, beyond those it added
 #define IDEMPOTENCY_KEPT (24 * 3600 * NS_PER_S)
@@ -26,7 +26,7 @@ static void begin_txn(struct cloud *cloud, struct txn *t)
     t->cloud = cloud;
     t->store = cloud->store;
     t->arena = &cloud->arena;
-    t->now_ns = clock_now(cloud->clock);
+    t->now_ns = cloud->step_ns;
 }
 
 // --- one step inside its savepoint ---
@@ -186,7 +186,7 @@ static int postpone(struct cloud *cloud, enum kind kind, struct row *row, struct
 {
     log_line(LOG_ERROR, "a timed transition failed", "kind", kind_name(kind), "id", row->id,
              "error", err->message, NULL);
-    row->transition_ns = clock_now(cloud->clock) + RETRY_AFTER;
+    row->transition_ns = cloud->step_ns + RETRY_AFTER;
     memset(err, 0, sizeof(*err));
     return store_put(cloud->store, kind, row, err);
 }
@@ -250,7 +250,10 @@ static int fire_some(struct cloud *cloud, struct due *due, int limit, fire_one *
         if (rc == 1 && due->stepping) {
             clock_advance_to(cloud->clock, row.transition_ns);
         }
-        rc = rc == 1 ? one(cloud, kind, &row, err) : rc;
+        if (rc == 1) {
+            cloud->step_ns = row.transition_ns; // when it happens, however late we come to it
+            rc = one(cloud, kind, &row, err);
+        }
         if (rc < 0) {
             return rc;
         }
@@ -289,24 +292,32 @@ static int fire_group(struct cloud *cloud, struct due *due, int limit, struct er
 static int fire_due(struct cloud *cloud, int64_t up_to, int limit, bool stepping, struct error *err)
 {
     struct due due = {.up_to = up_to, .stepping = stepping};
-    int fired = 0;
+    int64_t now = cloud->step_ns;
+    int fired = 0, more = 0;
 
-    while (fired < limit && !due.done) {
+    while (fired < limit && !due.done && more >= 0) {
         int left = limit - fired;
-        int more = fire_group(cloud, &due, left < FIRE_TOGETHER ? left : FIRE_TOGETHER, err);
-        if (more < 0) {
-            return more;
-        }
+        more = fire_group(cloud, &due, left < FIRE_TOGETHER ? left : FIRE_TOGETHER, err);
         fired += more;
     }
-    int rc = look_up_due(cloud, err);
+    cloud->step_ns = now;
+    int rc = more < 0 ? more : look_up_due(cloud, err);
     return rc < 0 ? rc : fired;
 }
 
-static bool is_due(struct cloud *cloud)
+static bool is_due_by(const struct cloud *cloud, int64_t ns)
 {
     int64_t due = cloud->ledger.next_due_ns;
-    return due != 0 && due <= clock_now(cloud->clock);
+    return due != 0 && due <= ns;
+}
+
+// The present, for the step that begins; it does not move while that lasts.
+static int64_t step_to_now(struct cloud *cloud)
+{
+    if (!cloud->replaying) {
+        cloud->step_ns = clock_now(cloud->clock);
+    }
+    return cloud->step_ns;
 }
 
 // --- housekeeping ---
@@ -332,7 +343,7 @@ static int trim(struct cloud *cloud, struct error *err)
         ledger->trimmed += excess;
         ledger->event_bytes -= freed;
     }
-    int64_t now = clock_now(cloud->clock);
+    int64_t now = cloud->step_ns;
     if (rc == 0 && now - cloud->trimmed_idempotency_ns > IDEMPOTENCY_KEPT / 24) {
         rc = store_idempotent_trim(cloud->store, now - IDEMPOTENCY_KEPT, err);
         cloud->trimmed_idempotency_ns = now;
@@ -452,27 +463,69 @@ static void answer_all(struct cloud *cloud, struct change *first, const struct e
     }
 }
 
-// Changes (may be none) and what is due, in one transaction.
+// What is due by now, in transactions of its own.
+static int catch_up(struct cloud *cloud, struct error *err)
+{
+    int rc = 0;
+
+    while (rc == 0 && is_due_by(cloud, cloud->step_ns)) {
+        struct txn_mark mark;
+        rc = begin(cloud, &mark, err);
+        if (rc < 0) {
+            break;
+        }
+        int fired = fire_due(cloud, cloud->step_ns, ADVANCE_BATCH, false, err);
+        rc = finish(cloud, &mark, fired < 0 ? fired : 0, err);
+        if (rc == 0) {
+            atomic_fetch_add(&cloud->fired, fired);
+        }
+    }
+    return rc;
+}
+
+// A change may leave something that is due at once, before the next one.
+static int apply_all(struct cloud *cloud, struct change *first, struct error *err)
+{
+    int rc = 0;
+
+    for (struct change *c = first; rc >= 0 && c != NULL; c = c->next) {
+        c->applied_at = cloud->ledger.revision;
+        apply_change(cloud, c);
+        if (is_due_by(cloud, cloud->step_ns)) {
+            rc = fire_due(cloud, cloud->step_ns, ADVANCE_BATCH, false, err);
+        }
+    }
+    return rc < 0 ? rc : 0;
+}
+
+static int commit_all(struct cloud *cloud, struct change *first, struct error *err)
+{
+    struct txn_mark mark;
+    int rc = begin(cloud, &mark, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    rc = finish(cloud, &mark, apply_all(cloud, first, err), err);
+    for (struct change *c = first; rc == 0 && c != NULL; c = c->next) {
+        recorder_note(cloud, c, cloud->step_ns);
+    }
+    return rc;
+}
+
+// What is due, then changes (may be none): the event log is a function of the changes and of when
+// they came, however late timers fire and however changes fall into batches.
 static int run_batch(struct cloud *cloud, struct change *first)
 {
     struct error err = {0};
-    struct txn_mark mark;
-    int fired = 0;
 
-    int rc = begin(cloud, &mark, &err);
-    if (rc == 0) {
-        for (struct change *c = first; c != NULL; c = c->next) {
-            apply_change(cloud, c);
-        }
-        if (is_due(cloud)) {
-            fired = fire_due(cloud, clock_now(cloud->clock), DUE_BATCH, false, &err);
-        }
-        rc = finish(cloud, &mark, fired < 0 ? fired : 0, &err);
+    step_to_now(cloud);
+    int rc = catch_up(cloud, &err);
+    if (rc == 0 && first != NULL) {
+        rc = commit_all(cloud, first, &err);
     }
     if (rc < 0) {
         log_line(LOG_ERROR, "changes could not be written", "error", err.message, NULL);
-    } else {
-        atomic_fetch_add(&cloud->fired, fired);
     }
     answer_all(cloud, first, rc < 0 ? &err : NULL);
     return rc;
@@ -498,12 +551,15 @@ static int record_clock(struct cloud *cloud, const struct change *c, struct erro
     struct json_writer w;
     struct txn t;
 
+    struct clock_view view = cloud_clock(cloud);
     begin_txn(cloud, &t);
     t.cause = c->cause;
     t.operation = c->operation;
     buffer_clear(document);
     jw_init(&w, document);
-    encode_clock(cloud, &w);
+    view.now_ns = cloud->step_ns;
+    view.next_deadline_ns = cloud->ledger.next_due_ns;
+    encode_clock_at(&view, &w);
     int rc = txn_event(&t, KIND_CLOCK, "clock", 0, NULL, EVENT_UPDATED,
                        (struct bytes){document->data, document->length}, err);
     return rc < 0 ? rc : clock_save(cloud, err);
@@ -526,6 +582,7 @@ static int advance(struct cloud *cloud, struct change *c, int64_t to)
         rc = fired < 0 ? fired : 0;
         if (rc == 0 && done) {
             clock_advance_to(cloud->clock, to);
+            cloud->step_ns = to;
             rc = record_clock(cloud, c, &c->error);
         } else if (rc == 0) {
             rc = clock_save(cloud, &c->error);
@@ -558,7 +615,8 @@ static int change_speed(struct cloud *cloud, struct change *c)
     }
     int rc = begin(cloud, &mark, &c->error);
     if (rc == 0) {
-        rc = finish(cloud, &mark, record_clock(cloud, c, &c->error), &c->error);
+        rc = cloud->ledger.due_moved ? look_up_due(cloud, &c->error) : 0;
+        rc = finish(cloud, &mark, rc < 0 ? rc : record_clock(cloud, c, &c->error), &c->error);
     }
     if (rc < 0) {
         clock_restore(cloud->clock, &before);
@@ -569,11 +627,14 @@ static int change_speed(struct cloud *cloud, struct change *c)
 static void run_clock(struct cloud *cloud, struct change *c)
 {
     const struct clock_change *what = c->clock;
-    int64_t now = clock_now(cloud->clock);
+    int64_t now = step_to_now(cloud);
     struct json_writer w;
-    int rc;
+    int rc = catch_up(cloud, &c->error);
 
-    if (what->action == CLOCK_ADVANCE_TO && what->ns < now) {
+    c->applied_at = cloud->ledger.revision;
+    if (rc < 0) {
+        log_line(LOG_ERROR, "what is due could not be written", "error", c->error.message, NULL);
+    } else if (what->action == CLOCK_ADVANCE_TO && what->ns < now) {
         rc = error_set(&c->error, ERROR_INVALID, "to", "the clock is past that already");
     } else if (what->action == CLOCK_ADVANCE_TO || what->action == CLOCK_ADVANCE_BY) {
         rc = advance(cloud, c, what->action == CLOCK_ADVANCE_BY ? now + what->ns : what->ns);
@@ -584,6 +645,7 @@ static void run_clock(struct cloud *cloud, struct change *c)
         jw_init(&w, &c->document);
         encode_clock(cloud, &w);
     }
+    recorder_note(cloud, c, now);
     cloud_clock_changed(cloud);
     answer(cloud, c);
 }
@@ -592,16 +654,26 @@ static void run_clock(struct cloud *cloud, struct change *c)
 
 static bool stands_alone(const struct change *c)
 {
-    return c->clock != NULL || c->replacement != NULL;
+    return c->clock != NULL || c->replacement != NULL || c->alone != NULL || c->at_ns != 0;
 }
 
 static void run_alone(struct cloud *cloud, struct change *c)
 {
-    if (c->replacement != NULL) {
-        run_replace(cloud, c);
+    if (c->at_ns > cloud->step_ns && cloud->replaying) {
+        cloud->step_ns = c->at_ns;
+        clock_advance_to(cloud->clock, c->at_ns);
+    }
+    if (c->replacement != NULL || c->alone != NULL) {
+        step_to_now(cloud);
+        if (catch_up(cloud, &c->error) == 0) {
+            (c->alone != NULL ? c->alone : run_replace)(cloud, c);
+        }
         answer(cloud, c);
-    } else {
+    } else if (c->clock != NULL) {
         run_clock(cloud, c);
+    } else {
+        c->next = NULL;
+        run_batch(cloud, c);
     }
 }
 
@@ -641,7 +713,7 @@ static int run_all(struct cloud *cloud, struct change *first)
 static int64_t due_monotonic(struct cloud *cloud)
 {
     int64_t due = cloud->ledger.next_due_ns;
-    return due == 0 ? INT64_MAX : clock_monotonic_at(cloud->clock, due);
+    return due == 0 || cloud->replaying ? INT64_MAX : clock_monotonic_at(cloud->clock, due);
 }
 
 // Takes all that is queued; NULL when a deadline came first or the cloud closes (*out_closing).
@@ -681,7 +753,7 @@ void cloud_step(struct cloud *cloud)
     bool closing;
     struct change *first = take(cloud, 0, &closing);
 
-    if (first != NULL || is_due(cloud)) {
+    if (first != NULL || is_due_by(cloud, step_to_now(cloud))) {
         turn(cloud, first);
     }
 }

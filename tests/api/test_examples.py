@@ -197,3 +197,11 @@ def walk_the_whole(api, reached, tmp_path):
     api.restore(api.save(tmp_path / "snapshot.db"))
     api.reset()
     reached |= {"snapshot.save", "snapshot.restore", "cloud.reset"}
+    api.post("/sim/v1/recording", expect=200)
+    api.instance()
+    assert api.get("/sim/v1/recording") == {"state": "recording", "lines": 2}
+    api.call("DELETE", "/sim/v1/recording", expect=200)
+    recording = api.request("GET", "/sim/v1/recording/file").content
+    api.reset()
+    api.call("POST", "/sim/v1/replay", expect=200, content=recording, headers={"Content-Type": "application/x-ndjson"})
+    reached |= {f"recording.{verb}" for verb in ("get", "start", "stop", "save", "replay")}

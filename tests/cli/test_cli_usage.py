@@ -21,7 +21,7 @@ def flags_of(help_text):
     return re.findall(r"^  (?:-\w, )?(--[a-z-]+)", help_text, re.MULTILINE)
 
 
-READS_A_FILE = (["snapshot", "restore"], ["snapshot", "inspect"])  # first, and it is not there
+READS_A_FILE = (["snapshot", "restore"], ["snapshot", "inspect"], ["replay"])  # first, and it is not there
 
 
 def test_every_command_has_help_with_usage_flags_and_examples_that_parse(bare):
