@@ -233,6 +233,8 @@ struct due {
     int64_t up_to;
     bool stepping; // moves the clock to each deadline first
     bool done;     // out: nothing more is due
+    size_t rules;  // changed so far: fault rules hold from their commit, so what is due after one
+                   // has changed waits for that
 };
 
 // Fires at most `limit`, in (due, revision) order; returns how many or an error.
@@ -243,7 +245,7 @@ static int fire_some(struct cloud *cloud, struct due *due, int limit, fire_one *
     struct row row;
     int fired = 0;
 
-    while (fired < limit && !due->done) {
+    while (fired < limit && !due->done && faults_mark(cloud->faults) == due->rules) {
         arena_clear(&cloud->arena);
         int rc = store_next_due(cloud->store, due->up_to, &cloud->arena, &kind, &row, err);
         due->done = rc == 0;
@@ -291,11 +293,11 @@ static int fire_group(struct cloud *cloud, struct due *due, int limit, struct er
 // the clock to each deadline first.
 static int fire_due(struct cloud *cloud, int64_t up_to, int limit, bool stepping, struct error *err)
 {
-    struct due due = {.up_to = up_to, .stepping = stepping};
+    struct due due = {.up_to = up_to, .stepping = stepping, .rules = faults_mark(cloud->faults)};
     int64_t now = cloud->step_ns;
     int fired = 0, more = 0;
 
-    while (fired < limit && !due.done && more >= 0) {
+    while (fired < limit && !due.done && more >= 0 && faults_mark(cloud->faults) == due.rules) {
         int left = limit - fired;
         more = fire_group(cloud, &due, left < FIRE_TOGETHER ? left : FIRE_TOGETHER, err);
         fired += more;
@@ -578,7 +580,7 @@ static int advance(struct cloud *cloud, struct change *c, int64_t to)
             break;
         }
         int fired = fire_due(cloud, to, ADVANCE_BATCH, true, &c->error);
-        done = fired < ADVANCE_BATCH;
+        done = fired < ADVANCE_BATCH && faults_mark(cloud->faults) == 0;
         rc = fired < 0 ? fired : 0;
         if (rc == 0 && done) {
             clock_advance_to(cloud->clock, to);
