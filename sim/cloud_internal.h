@@ -35,6 +35,7 @@ enum transition {
 struct ledger {
     int64_t revision;    // last one given
     int64_t trimmed;     // events up to this revision are gone
+    int64_t event_ns;    // time of the newest event: none that follows has an earlier one
     int64_t event_bytes; // of documents of the kept events
     int64_t next_due_ns; // of the first timed transition; 0: none is due
     bool due_moved;      // that one has gone or moved: to be looked up before the commit

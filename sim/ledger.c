@@ -7,10 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static int no_event(void *context, const struct event *event)
+static int note_time(void *context, const struct event *event)
 {
-    (void)context;
-    (void)event;
+    *(int64_t *)context = event->time_ns;
     return 0;
 }
 
@@ -18,11 +17,17 @@ static int no_event(void *context, const struct event *event)
 static int load_revision(struct cloud *cloud, struct error *err)
 {
     struct event_query query = {.since = INT64_MAX - 1, .kind = -1, .limit = 1};
+    int64_t time_ns = 0, newest;
     struct reader *reader;
 
     int rc = reader_open(cloud->store, &reader, err);
     if (rc == 0) {
-        rc = reader_events(reader, &query, no_event, NULL, &cloud->ledger.revision, err);
+        rc = reader_events(reader, &query, note_time, &time_ns, &cloud->ledger.revision, err);
+        query.since = cloud->ledger.revision - 1;
+        rc = rc < 0 || query.since < 0
+                 ? rc
+                 : reader_events(reader, &query, note_time, &time_ns, &newest, err);
+        cloud->ledger.event_ns = time_ns;
         reader_close(reader);
     }
     return rc;

@@ -48,30 +48,6 @@ static void encode_state_of_cloud(struct cloud *cloud, struct buffer *out)
     jw_object_end(&w);
 }
 
-static int note_time(void *context, const struct event *event)
-{
-    *(int64_t *)context = event->time_ns;
-    return 0;
-}
-
-static int time_of_last_event(struct cloud *cloud, int64_t *out, struct error *err)
-{
-    struct event_query query = {.kind = -1, .limit = 1};
-    struct reader *reader;
-    int64_t newest = 0;
-
-    int rc = reader_open(cloud->store, &reader, err);
-    if (rc < 0) {
-        return rc;
-    }
-    query.since = INT64_MAX - 1;
-    rc = reader_events(reader, &query, note_time, out, &newest, err);
-    query.since = newest - 1;
-    rc = rc < 0 ? rc : reader_events(reader, &query, note_time, out, &newest, err);
-    reader_close(reader);
-    return rc;
-}
-
 static int set_clock(struct cloud *cloud, const struct replacement *what, struct error *err)
 {
     struct clock_state state = cloud->first_clock;
@@ -82,7 +58,7 @@ static int set_clock(struct cloud *cloud, const struct replacement *what, struct
         state.cloud_ns = state.mode == CLOCK_MANUAL ? state.cloud_ns : state.wall_ns;
     } else if (rc == 0 && what->stops_clock && state.mode != CLOCK_MANUAL) {
         state.frozen = true;
-        rc = time_of_last_event(cloud, &state.cloud_ns, err);
+        state.cloud_ns = cloud->ledger.event_ns;
     }
     if (rc < 0) {
         return rc;
@@ -101,8 +77,8 @@ static int replace(struct cloud *cloud, const struct replacement *what, struct e
         cloud->epoch = epoch;
         recorder_replaced(cloud);
     }
-    rc = rc < 0 ? rc : set_clock(cloud, what, err);
-    return rc < 0 ? rc : cloud_reload(cloud, err);
+    rc = rc < 0 ? rc : cloud_reload(cloud, err);
+    return rc < 0 ? rc : set_clock(cloud, what, err);
 }
 
 void run_replace(struct cloud *cloud, struct change *c)

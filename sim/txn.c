@@ -166,6 +166,7 @@ static int append(struct txn *t, struct event *event, struct error *err)
     event->time_ns = t->now_ns;
     event->cause = t->cause;
     event->operation = t->operation;
+    ledger->event_ns = t->now_ns;
     ledger->event_bytes += (int64_t)event->document.length;
     news_batch_add(&t->cloud->pending, event);
     return store_event_append(t->store, event, err);

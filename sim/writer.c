@@ -237,6 +237,13 @@ struct due {
                    // has changed waits for that
 };
 
+// A transition happens at its deadline, however late we come to it; but one that a change has made
+// due in the past (a notice that could not be acted on before) happens with that change.
+static int64_t happens_at(const struct cloud *cloud, int64_t deadline_ns)
+{
+    return deadline_ns > cloud->ledger.event_ns ? deadline_ns : cloud->ledger.event_ns;
+}
+
 // Fires at most `limit`, in (due, revision) order; returns how many or an error.
 static int fire_some(struct cloud *cloud, struct due *due, int limit, fire_one *one,
                      struct error *err)
@@ -253,7 +260,7 @@ static int fire_some(struct cloud *cloud, struct due *due, int limit, fire_one *
             clock_advance_to(cloud->clock, row.transition_ns);
         }
         if (rc == 1) {
-            cloud->step_ns = row.transition_ns; // when it happens, however late we come to it
+            cloud->step_ns = happens_at(cloud, row.transition_ns);
             rc = one(cloud, kind, &row, err);
         }
         if (rc < 0) {

@@ -183,8 +183,8 @@ static void run_batch(struct run *r, struct draw *d)
             violated("%s was answered %d times", batch[i]->operation, times[i]);
         account(r, batch[i], count, hit, crashed);
         change_free(batch[i]);
+        model_advance(&r->model, r->model.now, false); // what the change has left due at once
     }
-    model_advance(&r->model, r->model.now, false);
     model_all_accounted(&r->model);
 }
 
