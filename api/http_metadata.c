@@ -366,15 +366,10 @@ static void wait_until_idle(struct http_metadata *server)
 
 void http_metadata_stop(struct http_metadata *server)
 {
-    MHD_socket fd;
-
     if (!server)
         return;
-    fd = MHD_quiesce_daemon(server->daemon);
     metadata_waits_stop(server->waits);
     wait_until_idle(server);
     MHD_stop_daemon(server->daemon);
-    if (fd != MHD_INVALID_SOCKET)
-        close(fd);
     server_free(server);
 }

@@ -229,17 +229,14 @@ static void wait_until_idle(struct http_server *server)
 
 void http_server_stop(struct http_server *server)
 {
-    MHD_socket fd;
-
     if (!server)
         return;
-    fd = MHD_quiesce_daemon(server->daemon);
+    // Not MHD_quiesce_daemon: with epoll it races with the library's own threads for the listening
+    // socket and now and then ends the process (0.9.75). Who still comes is answered 503.
     atomic_store(&server->stopping, true);
     streams_stop(server->api.streams);
     deadlines_stop(server->deadlines);
     wait_until_idle(server);
     MHD_stop_daemon(server->daemon);
-    if (fd != MHD_INVALID_SOCKET)
-        close(fd);
     server_free(server);
 }

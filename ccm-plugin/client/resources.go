@@ -60,7 +60,7 @@ func (c *Client) StartInstance(ctx context.Context, id string) (api.Instance, er
 
 func (c *Client) StopInstance(ctx context.Context, id string) (api.Instance, error) {
 	return call[api.Instance](ctx, c, "instances.stop", func(ctx context.Context) (*http.Response, error) {
-		return c.api.InstancesStop(ctx, id, nil)
+		return c.api.InstancesStop(ctx, id, nil, api.InstancesStopJSONRequestBody{})
 	})
 }
 
@@ -72,7 +72,7 @@ func (c *Client) RebootInstance(ctx context.Context, id string) (api.Instance, e
 
 func (c *Client) TerminateInstance(ctx context.Context, id string) (api.Instance, error) {
 	return call[api.Instance](ctx, c, "instances.terminate", func(ctx context.Context) (*http.Response, error) {
-		return c.api.InstancesTerminate(ctx, id, nil)
+		return c.api.InstancesTerminate(ctx, id, nil, api.InstancesTerminateJSONRequestBody{})
 	})
 }
 

@@ -17,6 +17,36 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for CallMethod.
+const (
+	CallMethodDELETE CallMethod = "DELETE"
+	CallMethodGET    CallMethod = "GET"
+	CallMethodOther  CallMethod = "other"
+	CallMethodPATCH  CallMethod = "PATCH"
+	CallMethodPOST   CallMethod = "POST"
+	CallMethodPUT    CallMethod = "PUT"
+)
+
+// Valid indicates whether the value is a known member of the CallMethod enum.
+func (e CallMethod) Valid() bool {
+	switch e {
+	case CallMethodDELETE:
+		return true
+	case CallMethodGET:
+		return true
+	case CallMethodOther:
+		return true
+	case CallMethodPATCH:
+		return true
+	case CallMethodPOST:
+		return true
+	case CallMethodPUT:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ClockMode.
 const (
 	ClockModeManual ClockMode = "manual"
@@ -32,6 +62,27 @@ func (e ClockMode) Valid() bool {
 	case ClockModeReal:
 		return true
 	case ClockModeScaled:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ClusterState.
+const (
+	ClusterStateActive      ClusterState = "active"
+	ClusterStateUnreachable ClusterState = "unreachable"
+	ClusterStateWaiting     ClusterState = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the ClusterState enum.
+func (e ClusterState) Valid() bool {
+	switch e {
+	case ClusterStateActive:
+		return true
+	case ClusterStateUnreachable:
+		return true
+	case ClusterStateWaiting:
 		return true
 	default:
 		return false
@@ -66,6 +117,7 @@ func (e Distribution) Valid() bool {
 const (
 	EventTypeCreated EventType = "created"
 	EventTypeDeleted EventType = "deleted"
+	EventTypeFired   EventType = "fired"
 	EventTypeUpdated EventType = "updated"
 )
 
@@ -76,6 +128,8 @@ func (e EventType) Valid() bool {
 		return true
 	case EventTypeDeleted:
 		return true
+	case EventTypeFired:
+		return true
 	case EventTypeUpdated:
 		return true
 	default:
@@ -85,9 +139,12 @@ func (e EventType) Valid() bool {
 
 // Defines values for EventCauseType.
 const (
-	EventCauseTypeApi   EventCauseType = "api"
-	EventCauseTypeSeed  EventCauseType = "seed"
-	EventCauseTypeTimer EventCauseType = "timer"
+	EventCauseTypeApi      EventCauseType = "api"
+	EventCauseTypeBackend  EventCauseType = "backend"
+	EventCauseTypeChaos    EventCauseType = "chaos"
+	EventCauseTypeScenario EventCauseType = "scenario"
+	EventCauseTypeSeed     EventCauseType = "seed"
+	EventCauseTypeTimer    EventCauseType = "timer"
 )
 
 // Valid indicates whether the value is a known member of the EventCauseType enum.
@@ -95,9 +152,159 @@ func (e EventCauseType) Valid() bool {
 	switch e {
 	case EventCauseTypeApi:
 		return true
+	case EventCauseTypeBackend:
+		return true
+	case EventCauseTypeChaos:
+		return true
+	case EventCauseTypeScenario:
+		return true
 	case EventCauseTypeSeed:
 		return true
 	case EventCauseTypeTimer:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FaultExhaustedWhat.
+const (
+	FaultExhaustedWhatCapacity FaultExhaustedWhat = "capacity"
+	FaultExhaustedWhatQuota    FaultExhaustedWhat = "quota"
+)
+
+// Valid indicates whether the value is a known member of the FaultExhaustedWhat enum.
+func (e FaultExhaustedWhat) Valid() bool {
+	switch e {
+	case FaultExhaustedWhatCapacity:
+		return true
+	case FaultExhaustedWhatQuota:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FaultHalfAppliedReply.
+const (
+	FaultHalfAppliedReplyDrop    FaultHalfAppliedReply = "drop"
+	FaultHalfAppliedReplyError   FaultHalfAppliedReply = "error"
+	FaultHalfAppliedReplySilence FaultHalfAppliedReply = "silence"
+)
+
+// Valid indicates whether the value is a known member of the FaultHalfAppliedReply enum.
+func (e FaultHalfAppliedReply) Valid() bool {
+	switch e {
+	case FaultHalfAppliedReplyDrop:
+		return true
+	case FaultHalfAppliedReplyError:
+		return true
+	case FaultHalfAppliedReplySilence:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FaultHangClock.
+const (
+	FaultHangClockCloud FaultHangClock = "cloud"
+	FaultHangClockReal  FaultHangClock = "real"
+)
+
+// Valid indicates whether the value is a known member of the FaultHangClock enum.
+func (e FaultHangClock) Valid() bool {
+	switch e {
+	case FaultHangClockCloud:
+		return true
+	case FaultHangClockReal:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FaultLatencyClock.
+const (
+	FaultLatencyClockCloud FaultLatencyClock = "cloud"
+	FaultLatencyClockReal  FaultLatencyClock = "real"
+)
+
+// Valid indicates whether the value is a known member of the FaultLatencyClock enum.
+func (e FaultLatencyClock) Valid() bool {
+	switch e {
+	case FaultLatencyClockCloud:
+		return true
+	case FaultLatencyClockReal:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FaultThrottleClock.
+const (
+	FaultThrottleClockCloud FaultThrottleClock = "cloud"
+	FaultThrottleClockReal  FaultThrottleClock = "real"
+)
+
+// Valid indicates whether the value is a known member of the FaultThrottleClock enum.
+func (e FaultThrottleClock) Valid() bool {
+	switch e {
+	case FaultThrottleClockCloud:
+		return true
+	case FaultThrottleClockReal:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FaultWrongAnswerWhat.
+const (
+	FaultWrongAnswerWhatAddressesMissing   FaultWrongAnswerWhat = "addresses_missing"
+	FaultWrongAnswerWhatAddressesReordered FaultWrongAnswerWhat = "addresses_reordered"
+	FaultWrongAnswerWhatAddressesWrong     FaultWrongAnswerWhat = "addresses_wrong"
+	FaultWrongAnswerWhatClockSkew          FaultWrongAnswerWhat = "clock_skew"
+	FaultWrongAnswerWhatDuplicateNames     FaultWrongAnswerWhat = "duplicate_names"
+	FaultWrongAnswerWhatMalformedIds       FaultWrongAnswerWhat = "malformed_ids"
+)
+
+// Valid indicates whether the value is a known member of the FaultWrongAnswerWhat enum.
+func (e FaultWrongAnswerWhat) Valid() bool {
+	switch e {
+	case FaultWrongAnswerWhatAddressesMissing:
+		return true
+	case FaultWrongAnswerWhatAddressesReordered:
+		return true
+	case FaultWrongAnswerWhatAddressesWrong:
+		return true
+	case FaultWrongAnswerWhatClockSkew:
+		return true
+	case FaultWrongAnswerWhatDuplicateNames:
+		return true
+	case FaultWrongAnswerWhatMalformedIds:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FaultZoneOutageInstances.
+const (
+	FaultZoneOutageInstancesError FaultZoneOutageInstances = "error"
+	FaultZoneOutageInstancesKeep  FaultZoneOutageInstances = "keep"
+	FaultZoneOutageInstancesStop  FaultZoneOutageInstances = "stop"
+)
+
+// Valid indicates whether the value is a known member of the FaultZoneOutageInstances enum.
+func (e FaultZoneOutageInstances) Valid() bool {
+	switch e {
+	case FaultZoneOutageInstancesError:
+		return true
+	case FaultZoneOutageInstancesKeep:
+		return true
+	case FaultZoneOutageInstancesStop:
 		return true
 	default:
 		return false
@@ -190,6 +397,7 @@ func (e InstanceAddressType) Valid() bool {
 
 // Defines values for InstanceBackend.
 const (
+	InstanceBackendDocker      InstanceBackend = "docker"
 	InstanceBackendNone        InstanceBackend = "none"
 	InstanceBackendVirtualNode InstanceBackend = "virtual-node"
 )
@@ -197,6 +405,8 @@ const (
 // Valid indicates whether the value is a known member of the InstanceBackend enum.
 func (e InstanceBackend) Valid() bool {
 	switch e {
+	case InstanceBackendDocker:
+		return true
 	case InstanceBackendNone:
 		return true
 	case InstanceBackendVirtualNode:
@@ -290,6 +500,96 @@ func (e LoadBalancerState) Valid() bool {
 	}
 }
 
+// Defines values for NodeRole.
+const (
+	NodeRoleControlPlane NodeRole = "control-plane"
+	NodeRoleWorker       NodeRole = "worker"
+)
+
+// Valid indicates whether the value is a known member of the NodeRole enum.
+func (e NodeRole) Valid() bool {
+	switch e {
+	case NodeRoleControlPlane:
+		return true
+	case NodeRoleWorker:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NoticeState.
+const (
+	NoticeStateCanceled  NoticeState = "canceled"
+	NoticeStateCompleted NoticeState = "completed"
+	NoticeStateScheduled NoticeState = "scheduled"
+	NoticeStateStarted   NoticeState = "started"
+)
+
+// Valid indicates whether the value is a known member of the NoticeState enum.
+func (e NoticeState) Valid() bool {
+	switch e {
+	case NoticeStateCanceled:
+		return true
+	case NoticeStateCompleted:
+		return true
+	case NoticeStateScheduled:
+		return true
+	case NoticeStateStarted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NoticeAction.
+const (
+	NoticeActionNone      NoticeAction = "none"
+	NoticeActionReboot    NoticeAction = "reboot"
+	NoticeActionStop      NoticeAction = "stop"
+	NoticeActionTerminate NoticeAction = "terminate"
+)
+
+// Valid indicates whether the value is a known member of the NoticeAction enum.
+func (e NoticeAction) Valid() bool {
+	switch e {
+	case NoticeActionNone:
+		return true
+	case NoticeActionReboot:
+		return true
+	case NoticeActionStop:
+		return true
+	case NoticeActionTerminate:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NoticeKind.
+const (
+	NoticeKindMaintenance NoticeKind = "maintenance"
+	NoticeKindPreempt     NoticeKind = "preempt"
+	NoticeKindRebalance   NoticeKind = "rebalance"
+	NoticeKindSpot        NoticeKind = "spot"
+)
+
+// Valid indicates whether the value is a known member of the NoticeKind enum.
+func (e NoticeKind) Valid() bool {
+	switch e {
+	case NoticeKindMaintenance:
+		return true
+	case NoticeKindPreempt:
+		return true
+	case NoticeKindRebalance:
+		return true
+	case NoticeKindSpot:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Protocol.
 const (
 	ProtocolTCP Protocol = "TCP"
@@ -302,6 +602,24 @@ func (e Protocol) Valid() bool {
 	case ProtocolTCP:
 		return true
 	case ProtocolUDP:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Provision.
+const (
+	ProvisionAdopt Provision = "adopt"
+	ProvisionJoin  Provision = "join"
+)
+
+// Valid indicates whether the value is a known member of the Provision enum.
+func (e Provision) Valid() bool {
+	switch e {
+	case ProvisionAdopt:
+		return true
+	case ProvisionJoin:
 		return true
 	default:
 		return false
@@ -329,16 +647,96 @@ func (e ProxyProtocol) Valid() bool {
 	}
 }
 
+// Defines values for QuotaName.
+const (
+	QuotaNameAddresses     QuotaName = "addresses"
+	QuotaNameInstances     QuotaName = "instances"
+	QuotaNameLoadBalancers QuotaName = "load_balancers"
+	QuotaNameRoutes        QuotaName = "routes"
+	QuotaNameTargetPools   QuotaName = "target_pools"
+)
+
+// Valid indicates whether the value is a known member of the QuotaName enum.
+func (e QuotaName) Valid() bool {
+	switch e {
+	case QuotaNameAddresses:
+		return true
+	case QuotaNameInstances:
+		return true
+	case QuotaNameLoadBalancers:
+		return true
+	case QuotaNameRoutes:
+		return true
+	case QuotaNameTargetPools:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RateStateClass.
+const (
+	RateStateClassList  RateStateClass = "list"
+	RateStateClassRead  RateStateClass = "read"
+	RateStateClassWrite RateStateClass = "write"
+)
+
+// Valid indicates whether the value is a known member of the RateStateClass enum.
+func (e RateStateClass) Valid() bool {
+	switch e {
+	case RateStateClassList:
+		return true
+	case RateStateClassRead:
+		return true
+	case RateStateClassWrite:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RecordingState.
+const (
+	RecordingStateBroken    RecordingState = "broken"
+	RecordingStateDone      RecordingState = "done"
+	RecordingStateFailed    RecordingState = "failed"
+	RecordingStateNone      RecordingState = "none"
+	RecordingStateRecording RecordingState = "recording"
+)
+
+// Valid indicates whether the value is a known member of the RecordingState enum.
+func (e RecordingState) Valid() bool {
+	switch e {
+	case RecordingStateBroken:
+		return true
+	case RecordingStateDone:
+		return true
+	case RecordingStateFailed:
+		return true
+	case RecordingStateNone:
+		return true
+	case RecordingStateRecording:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ResourceKind.
 const (
 	ResourceKindAddress      ResourceKind = "address"
+	ResourceKindChaos        ResourceKind = "chaos"
 	ResourceKindClock        ResourceKind = "clock"
+	ResourceKindCluster      ResourceKind = "cluster"
+	ResourceKindFault        ResourceKind = "fault"
 	ResourceKindInstance     ResourceKind = "instance"
 	ResourceKindInstanceType ResourceKind = "instance_type"
 	ResourceKindLatency      ResourceKind = "latency"
 	ResourceKindLoadBalancer ResourceKind = "load_balancer"
 	ResourceKindProject      ResourceKind = "project"
+	ResourceKindQuota        ResourceKind = "quota"
 	ResourceKindRoute        ResourceKind = "route"
+	ResourceKindScenario     ResourceKind = "scenario"
 	ResourceKindTargetPool   ResourceKind = "target_pool"
 	ResourceKindZone         ResourceKind = "zone"
 )
@@ -348,7 +746,13 @@ func (e ResourceKind) Valid() bool {
 	switch e {
 	case ResourceKindAddress:
 		return true
+	case ResourceKindChaos:
+		return true
 	case ResourceKindClock:
+		return true
+	case ResourceKindCluster:
+		return true
+	case ResourceKindFault:
 		return true
 	case ResourceKindInstance:
 		return true
@@ -360,7 +764,11 @@ func (e ResourceKind) Valid() bool {
 		return true
 	case ResourceKindProject:
 		return true
+	case ResourceKindQuota:
+		return true
 	case ResourceKindRoute:
+		return true
+	case ResourceKindScenario:
 		return true
 	case ResourceKindTargetPool:
 		return true
@@ -392,6 +800,84 @@ func (e RouteState) Valid() bool {
 	case RouteStateDeleting:
 		return true
 	case RouteStatePending:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ScenarioState.
+const (
+	ScenarioStateFailed    ScenarioState = "failed"
+	ScenarioStateRunning   ScenarioState = "running"
+	ScenarioStateStopped   ScenarioState = "stopped"
+	ScenarioStateSucceeded ScenarioState = "succeeded"
+)
+
+// Valid indicates whether the value is a known member of the ScenarioState enum.
+func (e ScenarioState) Valid() bool {
+	switch e {
+	case ScenarioStateFailed:
+		return true
+	case ScenarioStateRunning:
+		return true
+	case ScenarioStateStopped:
+		return true
+	case ScenarioStateSucceeded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ScenarioStepState.
+const (
+	ScenarioStepStateChecking  ScenarioStepState = "checking"
+	ScenarioStepStateFailed    ScenarioStepState = "failed"
+	ScenarioStepStatePending   ScenarioStepState = "pending"
+	ScenarioStepStateSkipped   ScenarioStepState = "skipped"
+	ScenarioStepStateSucceeded ScenarioStepState = "succeeded"
+	ScenarioStepStateWaiting   ScenarioStepState = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the ScenarioStepState enum.
+func (e ScenarioStepState) Valid() bool {
+	switch e {
+	case ScenarioStepStateChecking:
+		return true
+	case ScenarioStepStateFailed:
+		return true
+	case ScenarioStepStatePending:
+		return true
+	case ScenarioStepStateSkipped:
+		return true
+	case ScenarioStepStateSucceeded:
+		return true
+	case ScenarioStepStateWaiting:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ScenarioStepTrigger.
+const (
+	ScenarioStepTriggerAfter ScenarioStepTrigger = "after"
+	ScenarioStepTriggerAt    ScenarioStepTrigger = "at"
+	ScenarioStepTriggerEvery ScenarioStepTrigger = "every"
+	ScenarioStepTriggerWhen  ScenarioStepTrigger = "when"
+)
+
+// Valid indicates whether the value is a known member of the ScenarioStepTrigger enum.
+func (e ScenarioStepTrigger) Valid() bool {
+	switch e {
+	case ScenarioStepTriggerAfter:
+		return true
+	case ScenarioStepTriggerAt:
+		return true
+	case ScenarioStepTriggerEvery:
+		return true
+	case ScenarioStepTriggerWhen:
 		return true
 	default:
 		return false
@@ -458,6 +944,24 @@ func (e TargetHealth) Valid() bool {
 	}
 }
 
+// Defines values for TerminatePolicy.
+const (
+	TerminatePolicyRemove TerminatePolicy = "remove"
+	TerminatePolicyStop   TerminatePolicy = "stop"
+)
+
+// Valid indicates whether the value is a known member of the TerminatePolicy enum.
+func (e TerminatePolicy) Valid() bool {
+	switch e {
+	case TerminatePolicyRemove:
+		return true
+	case TerminatePolicyStop:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for TokenScope.
 const (
 	TokenScopeCloud TokenScope = "cloud"
@@ -506,6 +1010,21 @@ func (e ZonePutState) Valid() bool {
 	case ZonePutStateAvailable:
 		return true
 	case ZonePutStateUnavailable:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SnapshotRestoreParamsClock.
+const (
+	SnapshotRestoreParamsClockStopped SnapshotRestoreParamsClock = "stopped"
+)
+
+// Valid indicates whether the value is a known member of the SnapshotRestoreParamsClock enum.
+func (e SnapshotRestoreParamsClock) Valid() bool {
+	switch e {
+	case SnapshotRestoreParamsClockStopped:
 		return true
 	default:
 		return false
@@ -589,6 +1108,91 @@ type AddressUpdate struct {
 	Tags *TagsPatch `json:"tags,omitempty"`
 }
 
+// Call defines model for Call.
+type Call struct {
+	Caller Caller `json:"caller"`
+
+	// Fault The id of the fault rule that was applied to it.
+	Fault *string `json:"fault,omitempty"`
+
+	// LatencySeconds From the head of the request to its answer.
+	LatencySeconds float32 `json:"latency_seconds"`
+
+	// Method GET for HEAD, too.
+	Method CallMethod `json:"method"`
+
+	// Number In the order of the answers.
+	Number int64 `json:"number"`
+
+	// Operation Operation id; `none`: no such path or method.
+	Operation string `json:"operation"`
+
+	// Path Without the query; at most 127 characters.
+	Path      string `json:"path"`
+	RequestId string `json:"request_id"`
+	Status    int    `json:"status"`
+
+	// Time Cloud time
+	Time time.Time `json:"time"`
+
+	// WallTime Wall time
+	WallTime time.Time `json:"wall_time"`
+}
+
+// CallMethod GET for HEAD, too.
+type CallMethod string
+
+// CallCounter defines model for CallCounter.
+type CallCounter struct {
+	Caller            Caller  `json:"caller"`
+	Count             int64   `json:"count"`
+	LatencySecondsMax float32 `json:"latency_seconds_max"`
+	LatencySecondsSum float32 `json:"latency_seconds_sum"`
+	Operation         string  `json:"operation"`
+
+	// Statuses How often by status.
+	Statuses map[string]int `json:"statuses"`
+}
+
+// CallCounters defines model for CallCounters.
+type CallCounters struct {
+	// Complete False: calls since then are no longer in the log; the counts are too low.
+	Complete bool          `json:"complete"`
+	Items    []CallCounter `json:"items"`
+
+	// Since Wall time from which on was counted
+	Since time.Time `json:"since"`
+
+	// Total Sum of the counts.
+	Total int64 `json:"total"`
+
+	// WindowSeconds From then until now.
+	WindowSeconds float32 `json:"window_seconds"`
+}
+
+// CallList defines model for CallList.
+type CallList struct {
+	Items []Call `json:"items"`
+
+	// NextPageToken Present when there are more; pass it as page_token.
+	NextPageToken *string `json:"next_page_token,omitempty"`
+}
+
+// Caller defines model for Caller.
+type Caller struct {
+	// Project That the call acted on, or the token's own.
+	Project *string `json:"project,omitempty"`
+
+	// Scope `sim` includes `cloud`.
+	Scope *TokenScope `json:"scope,omitempty"`
+
+	// TokenId Tells tokens apart; no secret. Absent: no valid token.
+	TokenId *string `json:"token_id,omitempty"`
+
+	// UserAgent Empty: none was sent. `(other)`: callers beyond the number that is told apart.
+	UserAgent string `json:"user_agent"`
+}
+
 // Clock defines model for Clock.
 type Clock struct {
 	Frozen bool      `json:"frozen"`
@@ -630,6 +1234,103 @@ type ClockUpdate struct {
 	Scale float32 `json:"scale"`
 }
 
+// CloudState defines model for CloudState.
+type CloudState struct {
+	Clock Clock `json:"clock"`
+
+	// Epoch How often the cloud was replaced as a whole. Revisions begin again then; ETags and event ids carry the epoch once it is not 0.
+	Epoch int64 `json:"epoch"`
+
+	// Revision The newest revision of the cloud that is there now.
+	Revision int64 `json:"revision"`
+
+	// Seed The seed, a decimal number of 64 bits.
+	Seed string `json:"seed"`
+}
+
+// Cluster A kind cluster whose nodes are instances.
+type Cluster struct {
+	// CreatedAt Creation (RFC 3339, cloud time)
+	CreatedAt           time.Time `json:"created_at"`
+	Id                  string    `json:"id"`
+	Name                string    `json:"name"`
+	Project             string    `json:"project"`
+	ProtectControlPlane bool      `json:"protect_control_plane"`
+
+	// Revision Revision of the whole cloud at which this document was written; also its ETag.
+	Revision int64 `json:"revision"`
+	Routes   bool  `json:"routes"`
+
+	// State `waiting`: it has no containers (yet); `unreachable`: the Engine does not answer.
+	State ClusterState `json:"state"`
+
+	// StateReason Why the resource is in its state.
+	StateReason *StateReason `json:"state_reason,omitempty"`
+
+	// SubnetV4 Of the network that its containers are on.
+	SubnetV4 *string `json:"subnet_v4,omitempty"`
+	SubnetV6 *string `json:"subnet_v6,omitempty"`
+
+	// Tags At most 50 tags; keys of 1 to 128 bytes, values of 0 to 256.
+	Tags Tags `json:"tags"`
+
+	// Terminate What becomes of the container of a terminated instance.
+	Terminate TerminatePolicy `json:"terminate"`
+
+	// UpdatedAt Last change (RFC 3339, cloud time)
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// ClusterCreate A kind cluster to adopt, made already or not.
+type ClusterCreate struct {
+	Name string `json:"name"`
+
+	// ProtectControlPlane Stopping or terminating a control plane must be forced.
+	ProtectControlPlane *bool `json:"protect_control_plane,omitempty"`
+
+	// Routes Program the project's routes in the kernel of each node.
+	Routes *bool `json:"routes,omitempty"`
+
+	// Terminate What becomes of the container of a terminated instance.
+	Terminate *TerminatePolicy `json:"terminate,omitempty"`
+}
+
+// ClusterList defines model for ClusterList.
+type ClusterList struct {
+	Items []Cluster `json:"items"`
+
+	// NextPageToken Present when there are more; pass it as page_token.
+	NextPageToken *string `json:"next_page_token,omitempty"`
+
+	// Revision The cloud's revision that this list shows.
+	Revision int64 `json:"revision"`
+}
+
+// ClusterState `waiting`: it has no containers (yet); `unreachable`: the Engine does not answer.
+type ClusterState string
+
+// Container The container that the instance is.
+type Container struct {
+	Cluster string `json:"cluster"`
+
+	// Id The Engine's id; absent until the container is there.
+	Id *string `json:"id,omitempty"`
+
+	// Provision `join`: the server starts a container and has it join the cluster; `adopt`: somebody else starts it, and the instance waits for the container of its name.
+	Provision Provision `json:"provision"`
+	Role      NodeRole  `json:"role"`
+}
+
+// ContainerSpec Of the docker backend: the node of which kind cluster the instance is.
+type ContainerSpec struct {
+	// Cluster An adopted cluster.
+	Cluster string `json:"cluster"`
+
+	// Provision `join`: the server starts a container and has it join the cluster; `adopt`: somebody else starts it, and the instance waits for the container of its name.
+	Provision *Provision `json:"provision,omitempty"`
+	Role      *NodeRole  `json:"role,omitempty"`
+}
+
 // Distribution defines model for Distribution.
 type Distribution string
 
@@ -650,15 +1351,17 @@ type Event struct {
 
 	// Time When it happened (RFC 3339, cloud time)
 	Time time.Time `json:"time"`
+
+	// Type fired: a fault rule has fired; cause.operation says on which operation.
 	Type EventType `json:"type"`
 }
 
-// EventType defines model for Event.Type.
+// EventType fired: a fault rule has fired; cause.operation says on which operation.
 type EventType string
 
 // EventCause defines model for EventCause.
 type EventCause struct {
-	// Operation Operation id of the API call, or the transition of the timer.
+	// Operation Operation id of the API call, the transition of the timer, or what the backend told.
 	Operation *string        `json:"operation,omitempty"`
 	Type      EventCauseType `json:"type"`
 }
@@ -676,6 +1379,360 @@ type EventList struct {
 	// Revision The cloud's newest revision.
 	Revision int64 `json:"revision"`
 }
+
+// EventsDigest defines model for EventsDigest.
+type EventsDigest struct {
+	// Count How many events.
+	Count int64 `json:"count"`
+
+	// Revision Of the last event in it.
+	Revision int64 `json:"revision"`
+
+	// Sha256 Over the events as GET /v1/events sends them, each followed by a newline.
+	Sha256 string `json:"sha256"`
+	Since  int64  `json:"since"`
+}
+
+// Fault A fault rule: which calls, when, and what then happens. Reference: docs/FAULTS.md.
+type Fault struct {
+	// CreatedAt Creation (RFC 3339, cloud time)
+	CreatedAt time.Time `json:"created_at"`
+
+	// Effect What happens: exactly one of these.
+	Effect FaultEffect `json:"effect"`
+	Id     string      `json:"id"`
+
+	// Match Which calls.
+	Match FaultMatch `json:"match"`
+
+	// Name Default: the id.
+	Name string `json:"name"`
+
+	// Project Absent: it is for all projects.
+	Project *string `json:"project,omitempty"`
+
+	// Revision Revision of the whole cloud at which this document was written; also its ETag.
+	Revision int64      `json:"revision"`
+	Stats    FaultStats `json:"stats"`
+
+	// UpdatedAt Creation or last firing (RFC 3339, cloud time)
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// When Which of the calls that match; all that is given must hold. Default: all.
+	When FaultWhen `json:"when"`
+}
+
+// FaultCaller Whose calls.
+type FaultCaller struct {
+	// Scope `sim` includes `cloud`.
+	Scope *TokenScope `json:"scope,omitempty"`
+
+	// UserAgent A glob.
+	UserAgent *string `json:"user_agent,omitempty"`
+}
+
+// FaultCreate defines model for FaultCreate.
+type FaultCreate struct {
+	// Effect What happens: exactly one of these.
+	Effect FaultEffect `json:"effect"`
+
+	// Match Which calls.
+	Match FaultMatch `json:"match"`
+
+	// Name Unique.
+	Name *string `json:"name,omitempty"`
+
+	// When Which of the calls that match; all that is given must hold. Default: all.
+	When *FaultWhen `json:"when,omitempty"`
+}
+
+// FaultEffect What happens: exactly one of these.
+type FaultEffect struct {
+	// Error The call is refused, and nothing is done.
+	Error *FaultError `json:"error,omitempty"`
+
+	// Exhausted The change is refused with insufficient_capacity or quota_exceeded.
+	Exhausted *FaultExhausted `json:"exhausted,omitempty"`
+
+	// FailedTransition The transition ends in state error.
+	FailedTransition *FaultFailedTransition `json:"failed_transition,omitempty"`
+
+	// HalfApplied The change is committed, but the caller gets an error, a closed connection, or no answer.
+	HalfApplied *FaultHalfApplied `json:"half_applied,omitempty"`
+
+	// Hang The call is never answered.
+	Hang *FaultHang `json:"hang,omitempty"`
+
+	// HideNew What was created so recently is not found and not listed.
+	HideNew *FaultHideNew `json:"hide_new,omitempty"`
+
+	// Latency The call waits, and then goes on. Durations as in LatencyPut.
+	Latency *FaultLatency `json:"latency,omitempty"`
+
+	// Reorder Lists come in another order.
+	Reorder *FaultReorder `json:"reorder,omitempty"`
+
+	// Reset The connection is reset (TCP RST), and nothing is done.
+	Reset *FaultReset `json:"reset,omitempty"`
+
+	// StaleRead Gets and lists answer from the past. Exactly one of the two.
+	StaleRead *FaultStaleRead `json:"stale_read,omitempty"`
+
+	// StreamCut The stream ends before the event.
+	StreamCut *FaultStreamCut `json:"stream_cut,omitempty"`
+
+	// StreamDuplicate The event is sent twice.
+	StreamDuplicate *FaultStreamDuplicate `json:"stream_duplicate,omitempty"`
+
+	// StreamLag The event, and all after it, comes later.
+	StreamLag *FaultStreamLag `json:"stream_lag,omitempty"`
+
+	// StuckTransition The transition does not come to its end.
+	StuckTransition *FaultStuckTransition `json:"stuck_transition,omitempty"`
+
+	// Throttle A token bucket: calls beyond it are refused with 429, Retry-After and RateLimit-Limit, -Remaining and -Reset.
+	Throttle *FaultThrottle `json:"throttle,omitempty"`
+
+	// Truncate The call is carried out; the connection is closed in the middle of the reply.
+	Truncate *FaultTruncate `json:"truncate,omitempty"`
+
+	// WrongAnswer Gets and lists answer what is not so.
+	WrongAnswer *FaultWrongAnswer `json:"wrong_answer,omitempty"`
+
+	// ZoneOutage Nothing can be created or started in the zone; its instances are down until the rule's `until`, or until it is removed.
+	ZoneOutage *FaultZoneOutage `json:"zone_outage,omitempty"`
+}
+
+// FaultError The call is refused, and nothing is done.
+type FaultError struct {
+	// Code Default: the usual one of the status.
+	Code    *string `json:"code,omitempty"`
+	Message *string `json:"message,omitempty"`
+
+	// RetryAfter Duration; sent as Retry-After, in whole seconds.
+	RetryAfter *string `json:"retry_after,omitempty"`
+	Status     int     `json:"status"`
+}
+
+// FaultExhausted The change is refused with insufficient_capacity or quota_exceeded.
+type FaultExhausted struct {
+	Message *string            `json:"message,omitempty"`
+	What    FaultExhaustedWhat `json:"what"`
+}
+
+// FaultExhaustedWhat defines model for FaultExhausted.What.
+type FaultExhaustedWhat string
+
+// FaultFailedTransition The transition ends in state error.
+type FaultFailedTransition struct {
+	Code    *string `json:"code,omitempty"`
+	Message *string `json:"message,omitempty"`
+}
+
+// FaultHalfApplied The change is committed, but the caller gets an error, a closed connection, or no answer.
+type FaultHalfApplied struct {
+	// AtMost Duration; of silence: then the connection is closed. Default 5m.
+	AtMost *string `json:"at_most,omitempty"`
+
+	// Code Of error.
+	Code *string `json:"code,omitempty"`
+
+	// Message Of error.
+	Message *string               `json:"message,omitempty"`
+	Reply   FaultHalfAppliedReply `json:"reply"`
+
+	// Status Of error; default 500.
+	Status *int `json:"status,omitempty"`
+}
+
+// FaultHalfAppliedReply defines model for FaultHalfApplied.Reply.
+type FaultHalfAppliedReply string
+
+// FaultHang The call is never answered.
+type FaultHang struct {
+	// AtMost Duration; then the connection is closed. Default 5m.
+	AtMost *string `json:"at_most,omitempty"`
+
+	// Clock Whose time passes; default real.
+	Clock *FaultHangClock `json:"clock,omitempty"`
+}
+
+// FaultHangClock Whose time passes; default real.
+type FaultHangClock string
+
+// FaultHideNew What was created so recently is not found and not listed.
+type FaultHideNew struct {
+	// For Duration from the creation, cloud time.
+	For string `json:"for"`
+}
+
+// FaultLatency The call waits, and then goes on. Durations as in LatencyPut.
+type FaultLatency struct {
+	// Clock Whose time passes; default real.
+	Clock        *FaultLatencyClock `json:"clock,omitempty"`
+	Distribution Distribution       `json:"distribution"`
+	Max          *string            `json:"max,omitempty"`
+	Mean         *string            `json:"mean,omitempty"`
+	Min          *string            `json:"min,omitempty"`
+	Stddev       *string            `json:"stddev,omitempty"`
+	Value        *string            `json:"value,omitempty"`
+}
+
+// FaultLatencyClock Whose time passes; default real.
+type FaultLatencyClock string
+
+// FaultList defines model for FaultList.
+type FaultList struct {
+	Items []Fault `json:"items"`
+
+	// NextPageToken Present when there are more; pass it as page_token.
+	NextPageToken *string `json:"next_page_token,omitempty"`
+
+	// Revision The cloud's revision that this list shows.
+	Revision int64 `json:"revision"`
+}
+
+// FaultMatch Which calls.
+type FaultMatch struct {
+	// Caller Whose calls.
+	Caller *FaultCaller `json:"caller,omitempty"`
+
+	// Operations Globs of operation ids (`instances.*`, `*`), of timed transitions (`instance.pending`) for effects on transitions, `events.list` for effects on streams. Operations of /sim/v1 and of the server itself meet no faults.
+	Operations []string `json:"operations"`
+
+	// Project Only calls on this project; the rule goes with it.
+	Project *string `json:"project,omitempty"`
+
+	// Resource Which resources. All that is given must fit.
+	Resource *FaultResource `json:"resource,omitempty"`
+}
+
+// FaultReorder Lists come in another order.
+type FaultReorder = map[string]interface{}
+
+// FaultReset The connection is reset (TCP RST), and nothing is done.
+type FaultReset = map[string]interface{}
+
+// FaultResource Which resources. All that is given must fit.
+type FaultResource struct {
+	Id   *string       `json:"id,omitempty"`
+	Kind *ResourceKind `json:"kind,omitempty"`
+
+	// Name A glob.
+	Name  *string `json:"name,omitempty"`
+	State *string `json:"state,omitempty"`
+
+	// Tags All of them.
+	Tags *map[string]string `json:"tags,omitempty"`
+	Type *string            `json:"type,omitempty"`
+	Zone *string            `json:"zone,omitempty"`
+}
+
+// FaultStaleRead Gets and lists answer from the past. Exactly one of the two.
+type FaultStaleRead struct {
+	// Lag Duration: so long ago.
+	Lag *string `json:"lag,omitempty"`
+
+	// Revisions So many revisions ago.
+	Revisions *int64 `json:"revisions,omitempty"`
+}
+
+// FaultStats defines model for FaultStats.
+type FaultStats struct {
+	Fired int64 `json:"fired"`
+
+	// LastFiredAt Cloud time.
+	LastFiredAt *time.Time `json:"last_fired_at,omitempty"`
+
+	// Matched Calls that matched inside the time window.
+	Matched int64 `json:"matched"`
+
+	// Remaining Firings that are left; with times.
+	Remaining *int64 `json:"remaining,omitempty"`
+}
+
+// FaultStreamCut The stream ends before the event.
+type FaultStreamCut = map[string]interface{}
+
+// FaultStreamDuplicate The event is sent twice.
+type FaultStreamDuplicate = map[string]interface{}
+
+// FaultStreamLag The event, and all after it, comes later.
+type FaultStreamLag struct {
+	// By Duration, real time.
+	By string `json:"by"`
+}
+
+// FaultStuckTransition The transition does not come to its end.
+type FaultStuckTransition struct {
+	// For Duration, cloud time; default: as long as the rule stands.
+	For *string `json:"for,omitempty"`
+}
+
+// FaultThrottle A token bucket: calls beyond it are refused with 429, Retry-After and RateLimit-Limit, -Remaining and -Reset.
+type FaultThrottle struct {
+	// Burst Calls at once; default: those of one second, at least 1.
+	Burst *int `json:"burst,omitempty"`
+
+	// Clock Whose time fills the bucket; default cloud.
+	Clock *FaultThrottleClock `json:"clock,omitempty"`
+
+	// Rate Calls per second.
+	Rate float32 `json:"rate"`
+}
+
+// FaultThrottleClock Whose time fills the bucket; default cloud.
+type FaultThrottleClock string
+
+// FaultTruncate The call is carried out; the connection is closed in the middle of the reply.
+type FaultTruncate struct {
+	// Bytes How many bytes of the body are sent; default half of it.
+	Bytes *int64 `json:"bytes,omitempty"`
+}
+
+// FaultWhen Which of the calls that match; all that is given must hold. Default: all.
+type FaultWhen struct {
+	// After Not the first so many matches.
+	After *int64 `json:"after,omitempty"`
+
+	// Every Of those every so manyth.
+	Every *int64 `json:"every,omitempty"`
+
+	// First Of the rest only the first so many.
+	First *int64 `json:"first,omitempty"`
+
+	// From A time (RFC 3339, cloud time); in a request also a duration from now.
+	From *string `json:"from,omitempty"`
+
+	// Probability Of those this share, drawn from the cloud's seed. Default 1.
+	Probability *float32 `json:"probability,omitempty"`
+
+	// Times At most so many firings.
+	Times *int64 `json:"times,omitempty"`
+
+	// Until As from; not included.
+	Until *string `json:"until,omitempty"`
+}
+
+// FaultWrongAnswer Gets and lists answer what is not so.
+type FaultWrongAnswer struct {
+	// Skew Duration, may begin with '-'; of clock_skew.
+	Skew *string              `json:"skew,omitempty"`
+	What FaultWrongAnswerWhat `json:"what"`
+}
+
+// FaultWrongAnswerWhat defines model for FaultWrongAnswer.What.
+type FaultWrongAnswerWhat string
+
+// FaultZoneOutage Nothing can be created or started in the zone; its instances are down until the rule's `until`, or until it is removed.
+type FaultZoneOutage struct {
+	// Instances What becomes of those that run there.
+	Instances *FaultZoneOutageInstances `json:"instances,omitempty"`
+	Zone      string                    `json:"zone"`
+}
+
+// FaultZoneOutageInstances What becomes of those that run there.
+type FaultZoneOutageInstances string
 
 // Health defines model for Health.
 type Health struct {
@@ -709,16 +1766,22 @@ type IPFamily string
 type Instance struct {
 	Addresses []InstanceAddress `json:"addresses"`
 
-	// Backend What the instance is made of. `none`: a record. `virtual-node`: a record that mockcloud-nodes turns into a Node.
+	// Backend What the instance is made of. `none`: a record. `virtual-node`: a record that mockcloud-nodes turns into a Node. `docker`: a container, the node of a kind cluster.
 	Backend InstanceBackend `json:"backend"`
+
+	// Container The container that the instance is.
+	Container *Container `json:"container,omitempty"`
 
 	// CreatedAt Creation (RFC 3339, cloud time)
 	CreatedAt time.Time `json:"created_at"`
 	Id        string    `json:"id"`
 	Lifecycle Lifecycle `json:"lifecycle"`
 	Name      string    `json:"name"`
-	Project   string    `json:"project"`
-	Region    string    `json:"region"`
+
+	// Notices Open notices, and the latest that have ended, in the order of their issue; absent when there are none.
+	Notices *[]Notice `json:"notices,omitempty"`
+	Project string    `json:"project"`
+	Region  string    `json:"region"`
 
 	// Revision Revision of the whole cloud at which this document was written; also its ETag.
 	Revision int64         `json:"revision"`
@@ -741,6 +1804,12 @@ type Instance struct {
 	Zone      string    `json:"zone"`
 }
 
+// InstanceAction defines model for InstanceAction.
+type InstanceAction struct {
+	// Force Also a protected control plane.
+	Force *bool `json:"force,omitempty"`
+}
+
 // InstanceAddress `family` is given for IP addresses and derived from the literal; it may be left out in requests.
 type InstanceAddress struct {
 	// Address An IP literal, or a name where the type says so.
@@ -752,16 +1821,19 @@ type InstanceAddress struct {
 // InstanceAddressType defines model for InstanceAddress.Type.
 type InstanceAddressType string
 
-// InstanceBackend What the instance is made of. `none`: a record. `virtual-node`: a record that mockcloud-nodes turns into a Node.
+// InstanceBackend What the instance is made of. `none`: a record. `virtual-node`: a record that mockcloud-nodes turns into a Node. `docker`: a container, the node of a kind cluster.
 type InstanceBackend string
 
 // InstanceCreate A new instance.
 type InstanceCreate struct {
-	// Addresses Exactly these addresses instead of allocated ones; not with `count`.
+	// Addresses Exactly these addresses instead of allocated ones; not with `count`, not with the docker backend, whose Engine gives them.
 	Addresses *[]InstanceAddress `json:"addresses,omitempty"`
 
-	// Backend What the instance is made of. `none`: a record. `virtual-node`: a record that mockcloud-nodes turns into a Node.
+	// Backend What the instance is made of. `none`: a record. `virtual-node`: a record that mockcloud-nodes turns into a Node. `docker`: a container, the node of a kind cluster.
 	Backend *InstanceBackend `json:"backend,omitempty"`
+
+	// Container Of the docker backend: the node of which kind cluster the instance is.
+	Container *ContainerSpec `json:"container,omitempty"`
 
 	// Count Create that many at once; the answer is then a list.
 	Count *int `json:"count,omitempty"`
@@ -844,6 +1916,16 @@ type InstanceUpdate struct {
 
 	// Type New instance type; the instance must be stopped.
 	Type *string `json:"type,omitempty"`
+}
+
+// Interrupt `spot` (by default 120s, then terminate; or stop), `preempt` (30s, stop; or terminate), `maintenance` (15m, reboot; or stop, terminate, or none: a live migration), `rebalance` (no deadline, no action).
+type Interrupt struct {
+	// Action What happens to the instance at the deadline.
+	Action *NoticeAction `json:"action,omitempty"`
+	Kind   *NoticeKind   `json:"kind,omitempty"`
+
+	// Notice From now to the deadline: a duration, for example `120s`; `0s`: at once.
+	Notice *string `json:"notice,omitempty"`
 }
 
 // Latency defines model for Latency.
@@ -1009,6 +2091,36 @@ type NextHop struct {
 	InstanceId *string `json:"instance_id,omitempty"`
 }
 
+// NodeRole defines model for NodeRole.
+type NodeRole string
+
+// Notice What the cloud has told an instance that it is about to do to it. `scheduled` until the deadline, then `started` until the instance is there, then `completed`; `canceled` when it was called off or the instance stopped or ended otherwise.
+type Notice struct {
+	// Action What happens to the instance at the deadline.
+	Action NoticeAction `json:"action"`
+
+	// Deadline When the action follows; absent when the notice has no deadline (RFC 3339, cloud time)
+	Deadline *time.Time `json:"deadline,omitempty"`
+
+	// EndedAt When it was completed or canceled (RFC 3339, cloud time)
+	EndedAt *time.Time `json:"ended_at,omitempty"`
+	Id      string     `json:"id"`
+
+	// IssuedAt When the instance was told (RFC 3339, cloud time)
+	IssuedAt time.Time   `json:"issued_at"`
+	Kind     NoticeKind  `json:"kind"`
+	State    NoticeState `json:"state"`
+}
+
+// NoticeState defines model for Notice.State.
+type NoticeState string
+
+// NoticeAction What happens to the instance at the deadline.
+type NoticeAction string
+
+// NoticeKind defines model for NoticeKind.
+type NoticeKind string
+
 // Problem RFC 9457 problem details.
 type Problem struct {
 	// Code Stable, for programs.
@@ -1029,8 +2141,11 @@ type Problem struct {
 type Project struct {
 	// CreatedAt Creation (RFC 3339, cloud time)
 	CreatedAt time.Time `json:"created_at"`
-	Id        string    `json:"id"`
-	Name      string    `json:"name"`
+
+	// ExpiresAt Cloud time at which it ends, with everything of it. Absent: it stays.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+	Id        string     `json:"id"`
+	Name      string     `json:"name"`
 
 	// Revision Revision of the whole cloud at which this document was written; also its ETag.
 	Revision int64 `json:"revision"`
@@ -1039,7 +2154,14 @@ type Project struct {
 // ProjectCreate defines model for ProjectCreate.
 type ProjectCreate struct {
 	// Name Unique.
-	Name string `json:"name"`
+	Name   string     `json:"name"`
+	Quotas *QuotasPut `json:"quotas,omitempty"`
+
+	// Token Make a token of scope cloud, which the answer shows this once.
+	Token *bool `json:"token,omitempty"`
+
+	// Ttl It ends this long from now in cloud time, with everything of it: resources, tokens, quotas, fault rules. A duration in Go's notation, at most 8760h.
+	Ttl *string `json:"ttl,omitempty"`
 }
 
 // ProjectList defines model for ProjectList.
@@ -1053,11 +2175,171 @@ type ProjectList struct {
 	Revision int64 `json:"revision"`
 }
 
+// ProjectMade defines model for ProjectMade.
+type ProjectMade struct {
+	// CreatedAt Creation (RFC 3339, cloud time)
+	CreatedAt time.Time `json:"created_at"`
+
+	// ExpiresAt Cloud time at which it ends, with everything of it. Absent: it stays.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+	Id        string     `json:"id"`
+	Name      string     `json:"name"`
+
+	// Revision Revision of the whole cloud at which this document was written; also its ETag.
+	Revision int64 `json:"revision"`
+
+	// Token Shown this once.
+	Token *string `json:"token,omitempty"`
+}
+
+// ProjectUpdate defines model for ProjectUpdate.
+type ProjectUpdate struct {
+	// Ttl It ends this long from now in cloud time; null: it stays.
+	Ttl *string `json:"ttl"`
+}
+
 // Protocol defines model for Protocol.
 type Protocol string
 
+// Provision `join`: the server starts a container and has it join the cluster; `adopt`: somebody else starts it, and the instance waits for the container of its name.
+type Provision string
+
 // ProxyProtocol defines model for ProxyProtocol.
 type ProxyProtocol string
+
+// Quota defines model for Quota.
+type Quota struct {
+	// Limit Absent: none.
+	Limit     *int64    `json:"limit,omitempty"`
+	Name      QuotaName `json:"name"`
+	Remaining *int64    `json:"remaining,omitempty"`
+
+	// Used Terminated and deleted ones do not count.
+	Used int64 `json:"used"`
+}
+
+// QuotaName defines model for Quota.Name.
+type QuotaName string
+
+// QuotaSettings What was set; absent: no limit.
+type QuotaSettings struct {
+	Addresses     *int64 `json:"addresses,omitempty"`
+	Instances     *int64 `json:"instances,omitempty"`
+	LoadBalancers *int64 `json:"load_balancers,omitempty"`
+	Project       string `json:"project"`
+	Rates         struct {
+		List  *RateLimit `json:"list,omitempty"`
+		Read  *RateLimit `json:"read,omitempty"`
+		Write *RateLimit `json:"write,omitempty"`
+	} `json:"rates"`
+
+	// Revision Revision of the whole cloud at which this document was written; also its ETag.
+	Revision    int64  `json:"revision"`
+	Routes      *int64 `json:"routes,omitempty"`
+	TargetPools *int64 `json:"target_pools,omitempty"`
+}
+
+// Quotas defines model for Quotas.
+type Quotas struct {
+	Project string  `json:"project"`
+	Quotas  []Quota `json:"quotas"`
+
+	// Rates Of the classes that are limited.
+	Rates []RateState `json:"rates"`
+}
+
+// QuotasPut defines model for QuotasPut.
+type QuotasPut struct {
+	// Addresses null: no limit.
+	Addresses *int `json:"addresses,omitempty"`
+
+	// Instances null: no limit.
+	Instances *int `json:"instances,omitempty"`
+
+	// LoadBalancers null: no limit.
+	LoadBalancers *int `json:"load_balancers,omitempty"`
+	Rates         *struct {
+		// List Lists and event queries. null: no limit.
+		List *RateLimit `json:"list,omitempty"`
+
+		// Read Reads of one resource. null: no limit.
+		Read *RateLimit `json:"read,omitempty"`
+
+		// Write Changes. null: no limit.
+		Write *RateLimit `json:"write,omitempty"`
+	} `json:"rates,omitempty"`
+
+	// Routes null: no limit.
+	Routes *int `json:"routes,omitempty"`
+
+	// TargetPools null: no limit.
+	TargetPools *int `json:"target_pools,omitempty"`
+}
+
+// QuotasUpdate defines model for QuotasUpdate.
+type QuotasUpdate struct {
+	// Addresses null: no limit.
+	Addresses *int `json:"addresses,omitempty"`
+
+	// Instances null: no limit.
+	Instances *int `json:"instances,omitempty"`
+
+	// LoadBalancers null: no limit.
+	LoadBalancers *int `json:"load_balancers,omitempty"`
+	Rates         *struct {
+		// List Lists and event queries. null: no limit.
+		List *RateLimit `json:"list,omitempty"`
+
+		// Read Reads of one resource. null: no limit.
+		Read *RateLimit `json:"read,omitempty"`
+
+		// Write Changes. null: no limit.
+		Write *RateLimit `json:"write,omitempty"`
+	} `json:"rates,omitempty"`
+
+	// Routes null: no limit.
+	Routes *int `json:"routes,omitempty"`
+
+	// TargetPools null: no limit.
+	TargetPools *int `json:"target_pools,omitempty"`
+}
+
+// RateLimit defines model for RateLimit.
+type RateLimit struct {
+	// Burst Tokens of a full bucket; default: a second's worth, at least 1.
+	Burst *int `json:"burst,omitempty"`
+
+	// Rate Operations per second of cloud time.
+	Rate float32 `json:"rate"`
+}
+
+// RateState defines model for RateState.
+type RateState struct {
+	Burst int64          `json:"burst"`
+	Class RateStateClass `json:"class"`
+	Rate  float32        `json:"rate"`
+
+	// Remaining Tokens left.
+	Remaining int64 `json:"remaining"`
+
+	// ResetSeconds Until the bucket is full.
+	ResetSeconds float32 `json:"reset_seconds"`
+}
+
+// RateStateClass defines model for RateState.Class.
+type RateStateClass string
+
+// Recording defines model for Recording.
+type Recording struct {
+	// Lines With the header.
+	Lines int64 `json:"lines"`
+
+	// State failed: it could not be written; broken: the cloud was replaced (reset, restore) meanwhile.
+	State RecordingState `json:"state"`
+}
+
+// RecordingState failed: it could not be written; broken: the cloud was replaced (reset, restore) meanwhile.
+type RecordingState string
 
 // Region defines model for Region.
 type Region struct {
@@ -1073,6 +2355,27 @@ type RegionList struct {
 	NextPageToken *string `json:"next_page_token,omitempty"`
 
 	// Revision The cloud's revision that this list shows.
+	Revision int64 `json:"revision"`
+}
+
+// Replayed defines model for Replayed.
+type Replayed struct {
+	// Applied Changes that were applied or, as then, refused.
+	Applied int64 `json:"applied"`
+
+	// Difference Where the replay parted from the recording and stopped; absent when it is the same to the end.
+	Difference *struct {
+		Line    int64  `json:"line"`
+		Message string `json:"message"`
+
+		// Revision Of the cloud before that line.
+		Revision int64 `json:"revision"`
+	} `json:"difference,omitempty"`
+
+	// Lines Lines read.
+	Lines int64 `json:"lines"`
+
+	// Revision That the cloud has come to.
 	Revision int64 `json:"revision"`
 }
 
@@ -1148,6 +2451,145 @@ type RouteUpdate struct {
 
 	// Tags JSON merge patch (RFC 7396) of the tags: null deletes a key.
 	Tags *TagsPatch `json:"tags,omitempty"`
+}
+
+// Scenario defines model for Scenario.
+type Scenario struct {
+	// CleanupError The first failure of what was done at its end.
+	CleanupError *string `json:"cleanup_error,omitempty"`
+
+	// CreatedAt As of all resources.
+	CreatedAt   time.Time `json:"created_at"`
+	Description *string   `json:"description,omitempty"`
+
+	// EndedAt When it was over.
+	EndedAt *time.Time `json:"ended_at,omitempty"`
+
+	// File Its name in messages.
+	File    *string `json:"file,omitempty"`
+	Id      string  `json:"id"`
+	Name    string  `json:"name"`
+	Project string  `json:"project"`
+
+	// Revision Revision of the whole cloud at which this document was written; also its ETag.
+	Revision int64 `json:"revision"`
+
+	// Seed Of its random choices: the same seed makes the same ones.
+	Seed int64 `json:"seed"`
+
+	// StartedAt Cloud time at which it began.
+	StartedAt time.Time     `json:"started_at"`
+	State     ScenarioState `json:"state"`
+
+	// StateReason Why the resource is in its state.
+	StateReason *StateReason   `json:"state_reason,omitempty"`
+	Steps       []ScenarioStep `json:"steps"`
+
+	// TransitionAt Its next deadline.
+	TransitionAt *time.Time `json:"transition_at,omitempty"`
+
+	// UpdatedAt Of this revision.
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// Variables As they are now, what steps saved among them.
+	Variables map[string]string `json:"variables"`
+}
+
+// ScenarioError defines model for ScenarioError.
+type ScenarioError struct {
+	Column int `json:"column"`
+
+	// Field Path in the file, such as steps[2].terminate.zone.
+	Field string `json:"field"`
+	File  string `json:"file"`
+
+	// Line From 1; 0: of the whole file.
+	Line    int    `json:"line"`
+	Message string `json:"message"`
+}
+
+// ScenarioList defines model for ScenarioList.
+type ScenarioList struct {
+	Items []Scenario `json:"items"`
+
+	// NextPageToken Present when there are more; pass it as page_token.
+	NextPageToken *string `json:"next_page_token,omitempty"`
+
+	// Revision The cloud's revision that this list shows.
+	Revision int64 `json:"revision"`
+}
+
+// ScenarioRun Exactly one of source and scenario. The language is docs/SCENARIOS.md's.
+type ScenarioRun struct {
+	// File Name of the file, for messages.
+	File *string `json:"file,omitempty"`
+
+	// Scenario The scenario itself.
+	Scenario *map[string]interface{} `json:"scenario,omitempty"`
+
+	// Seed Takes the place of the file's own.
+	Seed *int64 `json:"seed,omitempty"`
+
+	// Source The text of a scenario file, YAML or JSON.
+	Source *string `json:"source,omitempty"`
+
+	// Variables Values that take the place of the file's own.
+	Variables *map[string]any `json:"variables,omitempty"`
+	union     json.RawMessage
+}
+
+// ScenarioRun0 defines model for ScenarioRun.0.
+type ScenarioRun0 = interface{}
+
+// ScenarioRun1 defines model for ScenarioRun.1.
+type ScenarioRun1 = interface{}
+
+// ScenarioState defines model for ScenarioState.
+type ScenarioState string
+
+// ScenarioStep defines model for ScenarioStep.
+type ScenarioStep struct {
+	// Affected Operations that it applied.
+	Affected int `json:"affected"`
+
+	// DueAt Its time, or the deadline of what it waits for.
+	DueAt *time.Time `json:"due_at,omitempty"`
+
+	// EndedAt When it was done with.
+	EndedAt *time.Time `json:"ended_at,omitempty"`
+
+	// Error Why the resource is in its state.
+	Error *StateReason `json:"error,omitempty"`
+
+	// Fired How often it was carried out.
+	Fired int `json:"fired"`
+
+	// Line Where it stands in the file.
+	Line int    `json:"line"`
+	Name string `json:"name"`
+
+	// StartedAt First firing.
+	StartedAt *time.Time `json:"started_at,omitempty"`
+
+	// State waiting: for its time or condition; checking: done, what it expects is not seen yet.
+	State   ScenarioStepState   `json:"state"`
+	Trigger ScenarioStepTrigger `json:"trigger"`
+}
+
+// ScenarioStepState waiting: for its time or condition; checking: done, what it expects is not seen yet.
+type ScenarioStepState string
+
+// ScenarioStepTrigger defines model for ScenarioStep.Trigger.
+type ScenarioStepTrigger string
+
+// ScenarioVerdict defines model for ScenarioVerdict.
+type ScenarioVerdict struct {
+	Errors []ScenarioError `json:"errors"`
+	Name   *string         `json:"name,omitempty"`
+
+	// Steps How many.
+	Steps *int `json:"steps,omitempty"`
+	Valid bool `json:"valid"`
 }
 
 // Scheme defines model for Scheme.
@@ -1256,6 +2698,9 @@ type TargetsAdd struct {
 	Targets []TargetRef `json:"targets"`
 }
 
+// TerminatePolicy What becomes of the container of a terminated instance.
+type TerminatePolicy string
+
 // Token defines model for Token.
 type Token struct {
 	Project string `json:"project"`
@@ -1278,16 +2723,49 @@ type TokenScope string
 
 // Zone defines model for Zone.
 type Zone struct {
-	Name   string `json:"name"`
-	Region string `json:"region"`
+	// Capacity How many instances of a type the zone has room for; other types are not limited. Stopped, terminating and terminated instances take none.
+	Capacity *map[string]int `json:"capacity,omitempty"`
+
+	// CapacityTotal Room for instances of all types together.
+	CapacityTotal *int   `json:"capacity_total,omitempty"`
+	Name          string `json:"name"`
+	Region        string `json:"region"`
 
 	// Revision Revision of the whole cloud at which this document was written; also its ETag.
 	Revision int64     `json:"revision"`
 	State    ZoneState `json:"state"`
+
+	// StateReason Why the resource is in its state.
+	StateReason *StateReason `json:"state_reason,omitempty"`
 }
 
 // ZoneState defines model for Zone.State.
 type ZoneState string
+
+// ZoneCapacity defines model for ZoneCapacity.
+type ZoneCapacity struct {
+	// Total All types together.
+	Total struct {
+		// Limit Absent: none.
+		Limit     *int64 `json:"limit,omitempty"`
+		Remaining *int64 `json:"remaining,omitempty"`
+
+		// Used Places that are taken.
+		Used int64 `json:"used"`
+	} `json:"total"`
+
+	// Types Those that are limited or in use.
+	Types []struct {
+		// Limit Absent: none.
+		Limit     *int64 `json:"limit,omitempty"`
+		Remaining *int64 `json:"remaining,omitempty"`
+		Type      string `json:"type"`
+
+		// Used Places that are taken.
+		Used int64 `json:"used"`
+	} `json:"types"`
+	Zone string `json:"zone"`
+}
 
 // ZoneList defines model for ZoneList.
 type ZoneList struct {
@@ -1302,6 +2780,12 @@ type ZoneList struct {
 
 // ZonePut defines model for ZonePut.
 type ZonePut struct {
+	// Capacity How many instances of a type the zone has room for; other types are not limited. Stopped, terminating and terminated instances take none. Absent: none is limited.
+	Capacity *map[string]int `json:"capacity,omitempty"`
+
+	// CapacityTotal Room for instances of all types together.
+	CapacityTotal *int `json:"capacity_total,omitempty"`
+
 	// Region The region that it belongs to.
 	Region string `json:"region"`
 
@@ -1336,6 +2820,141 @@ type PageToken = string
 // ProjectHeader defines model for project.
 type ProjectHeader = string
 
+// CallsListParams defines parameters for CallsList.
+type CallsListParams struct {
+	// Limit Most items in one answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// PageToken Where the previous page ended.
+	PageToken *PageToken `form:"page_token,omitempty" json:"page_token,omitempty"`
+
+	// Caller Only of these callers: a pattern with * and ? of the user agent, of its first product's name, or of the token's id.
+	Caller *string `form:"caller,omitempty" json:"caller,omitempty"`
+
+	// Operation Only these operations: a pattern with * and ?, such as instances.*.
+	Operation *string `form:"operation,omitempty" json:"operation,omitempty"`
+
+	// Status Only these statuses, separated by commas: 429, 5xx.
+	Status *string `form:"status,omitempty" json:"status,omitempty"`
+
+	// Since Only calls answered since: a wall time (RFC 3339), or how long ago (5m).
+	Since *string `form:"since,omitempty" json:"since,omitempty"`
+
+	// Project Only calls that act on this project.
+	Project *string `form:"project,omitempty" json:"project,omitempty"`
+}
+
+// CallsCountersParams defines parameters for CallsCounters.
+type CallsCountersParams struct {
+	// Caller Only of these callers: a pattern with * and ? of the user agent, of its first product's name, or of the token's id.
+	Caller *string `form:"caller,omitempty" json:"caller,omitempty"`
+
+	// Operation Only these operations: a pattern with * and ?, such as instances.*.
+	Operation *string `form:"operation,omitempty" json:"operation,omitempty"`
+
+	// Status Only these statuses, separated by commas: 429, 5xx.
+	Status *string `form:"status,omitempty" json:"status,omitempty"`
+
+	// Since Only calls answered since: a wall time (RFC 3339), or how long ago (5m).
+	Since *string `form:"since,omitempty" json:"since,omitempty"`
+
+	// Project Only calls that act on this project.
+	Project *string `form:"project,omitempty" json:"project,omitempty"`
+}
+
+// ClustersListParams defines parameters for ClustersList.
+type ClustersListParams struct {
+	// Limit Most items in one answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// PageToken Where the previous page ended.
+	PageToken *PageToken `form:"page_token,omitempty" json:"page_token,omitempty"`
+
+	// ProjectHeader Act on this project instead of the token's own (scope sim only).
+	ProjectHeader *ProjectHeader `json:"X-Mockcloud-Project,omitempty"`
+}
+
+// ClustersCreateParams defines parameters for ClustersCreate.
+type ClustersCreateParams struct {
+	// ProjectHeader Act on this project instead of the token's own (scope sim only).
+	ProjectHeader *ProjectHeader `json:"X-Mockcloud-Project,omitempty"`
+}
+
+// ClustersDeleteParams defines parameters for ClustersDelete.
+type ClustersDeleteParams struct {
+	// ProjectHeader Act on this project instead of the token's own (scope sim only).
+	ProjectHeader *ProjectHeader `json:"X-Mockcloud-Project,omitempty"`
+}
+
+// ClustersGetParams defines parameters for ClustersGet.
+type ClustersGetParams struct {
+	// ProjectHeader Act on this project instead of the token's own (scope sim only).
+	ProjectHeader *ProjectHeader `json:"X-Mockcloud-Project,omitempty"`
+}
+
+// EventsDigestParams defines parameters for EventsDigest.
+type EventsDigestParams struct {
+	// Since Only events with a greater revision; default 0.
+	Since *int64 `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only events up to this revision; default: the newest.
+	Until *int64 `form:"until,omitempty" json:"until,omitempty"`
+}
+
+// FaultsClearParams defines parameters for FaultsClear.
+type FaultsClearParams struct {
+	// Project Only rules of this project.
+	Project *string `form:"project,omitempty" json:"project,omitempty"`
+}
+
+// FaultsListParams defines parameters for FaultsList.
+type FaultsListParams struct {
+	// Limit Most items in one answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// PageToken Where the previous page ended.
+	PageToken *PageToken `form:"page_token,omitempty" json:"page_token,omitempty"`
+
+	// Name Only the one of this name.
+	Name *Name `form:"name,omitempty" json:"name,omitempty"`
+
+	// Project Only rules of this project.
+	Project *string `form:"project,omitempty" json:"project,omitempty"`
+}
+
+// FaultsCreateParams defines parameters for FaultsCreate.
+type FaultsCreateParams struct {
+	// IdempotencyKey A repeat with the same key and body gets the first answer; kept for 24 hours of cloud time.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// FaultsDeleteParams defines parameters for FaultsDelete.
+type FaultsDeleteParams struct {
+	// IfMatch Act only if the resource is still at this ETag (RFC 9110 13.1.1).
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// InstancesCancelInterruptParams defines parameters for InstancesCancelInterrupt.
+type InstancesCancelInterruptParams struct {
+	// IfMatch Act only if the resource is still at this ETag (RFC 9110 13.1.1).
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// ProjectHeader Act on this project instead of the token's own (scope sim only).
+	ProjectHeader *ProjectHeader `json:"X-Mockcloud-Project,omitempty"`
+}
+
+// InstancesInterruptParams defines parameters for InstancesInterrupt.
+type InstancesInterruptParams struct {
+	// IfMatch Act only if the resource is still at this ETag (RFC 9110 13.1.1).
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IdempotencyKey A repeat with the same key and body gets the first answer; kept for 24 hours of cloud time.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// ProjectHeader Act on this project instead of the token's own (scope sim only).
+	ProjectHeader *ProjectHeader `json:"X-Mockcloud-Project,omitempty"`
+}
+
 // ProjectsListParams defines parameters for ProjectsList.
 type ProjectsListParams struct {
 	// Limit Most items in one answer.
@@ -1344,6 +2963,69 @@ type ProjectsListParams struct {
 	// PageToken Where the previous page ended.
 	PageToken *PageToken `form:"page_token,omitempty" json:"page_token,omitempty"`
 }
+
+// ScenariosListParams defines parameters for ScenariosList.
+type ScenariosListParams struct {
+	// Limit Most items in one answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// PageToken Where the previous page ended.
+	PageToken *PageToken `form:"page_token,omitempty" json:"page_token,omitempty"`
+
+	// Name Only the one of this name.
+	Name *Name `form:"name,omitempty" json:"name,omitempty"`
+
+	// State Only in one of these states, separated by commas.
+	State *string `form:"state,omitempty" json:"state,omitempty"`
+
+	// ProjectHeader Act on this project instead of the token's own (scope sim only).
+	ProjectHeader *ProjectHeader `json:"X-Mockcloud-Project,omitempty"`
+}
+
+// ScenariosRunParams defines parameters for ScenariosRun.
+type ScenariosRunParams struct {
+	// IdempotencyKey A repeat with the same key and body gets the first answer; kept for 24 hours of cloud time.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// ProjectHeader Act on this project instead of the token's own (scope sim only).
+	ProjectHeader *ProjectHeader `json:"X-Mockcloud-Project,omitempty"`
+}
+
+// ScenariosDeleteParams defines parameters for ScenariosDelete.
+type ScenariosDeleteParams struct {
+	// IfMatch Act only if the resource is still at this ETag (RFC 9110 13.1.1).
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// ProjectHeader Act on this project instead of the token's own (scope sim only).
+	ProjectHeader *ProjectHeader `json:"X-Mockcloud-Project,omitempty"`
+}
+
+// ScenariosGetParams defines parameters for ScenariosGet.
+type ScenariosGetParams struct {
+	// ProjectHeader Act on this project instead of the token's own (scope sim only).
+	ProjectHeader *ProjectHeader `json:"X-Mockcloud-Project,omitempty"`
+}
+
+// ScenariosStopParams defines parameters for ScenariosStop.
+type ScenariosStopParams struct {
+	// IfMatch Act only if the resource is still at this ETag (RFC 9110 13.1.1).
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IdempotencyKey A repeat with the same key and body gets the first answer; kept for 24 hours of cloud time.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// ProjectHeader Act on this project instead of the token's own (scope sim only).
+	ProjectHeader *ProjectHeader `json:"X-Mockcloud-Project,omitempty"`
+}
+
+// SnapshotRestoreParams defines parameters for SnapshotRestore.
+type SnapshotRestoreParams struct {
+	// Clock A clock that runs stands still at the last event of the snapshot instead of having gone on meanwhile: for a replay.
+	Clock *SnapshotRestoreParamsClock `form:"clock,omitempty" json:"clock,omitempty"`
+}
+
+// SnapshotRestoreParamsClock defines parameters for SnapshotRestore.
+type SnapshotRestoreParamsClock string
 
 // AddressesListParams defines parameters for AddressesList.
 type AddressesListParams struct {
@@ -1393,9 +3075,51 @@ type AddressesUpdateParams struct {
 	ProjectHeader *ProjectHeader `json:"X-Mockcloud-Project,omitempty"`
 }
 
+// CallsListOwnParams defines parameters for CallsListOwn.
+type CallsListOwnParams struct {
+	// Limit Most items in one answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// PageToken Where the previous page ended.
+	PageToken *PageToken `form:"page_token,omitempty" json:"page_token,omitempty"`
+
+	// Caller Only of these callers: a pattern with * and ? of the user agent, of its first product's name, or of the token's id.
+	Caller *string `form:"caller,omitempty" json:"caller,omitempty"`
+
+	// Operation Only these operations: a pattern with * and ?, such as instances.*.
+	Operation *string `form:"operation,omitempty" json:"operation,omitempty"`
+
+	// Status Only these statuses, separated by commas: 429, 5xx.
+	Status *string `form:"status,omitempty" json:"status,omitempty"`
+
+	// Since Only calls answered since: a wall time (RFC 3339), or how long ago (5m).
+	Since *string `form:"since,omitempty" json:"since,omitempty"`
+
+	// ProjectHeader Act on this project instead of the token's own (scope sim only).
+	ProjectHeader *ProjectHeader `json:"X-Mockcloud-Project,omitempty"`
+}
+
+// CallsCountersOwnParams defines parameters for CallsCountersOwn.
+type CallsCountersOwnParams struct {
+	// Caller Only of these callers: a pattern with * and ? of the user agent, of its first product's name, or of the token's id.
+	Caller *string `form:"caller,omitempty" json:"caller,omitempty"`
+
+	// Operation Only these operations: a pattern with * and ?, such as instances.*.
+	Operation *string `form:"operation,omitempty" json:"operation,omitempty"`
+
+	// Status Only these statuses, separated by commas: 429, 5xx.
+	Status *string `form:"status,omitempty" json:"status,omitempty"`
+
+	// Since Only calls answered since: a wall time (RFC 3339), or how long ago (5m).
+	Since *string `form:"since,omitempty" json:"since,omitempty"`
+
+	// ProjectHeader Act on this project instead of the token's own (scope sim only).
+	ProjectHeader *ProjectHeader `json:"X-Mockcloud-Project,omitempty"`
+}
+
 // EventsListParams defines parameters for EventsList.
 type EventsListParams struct {
-	// Since Only events with a greater revision; default 0 (all kept) for JSON, the newest revision for streams. A revision older than the oldest kept event answers 410.
+	// Since Only events with a greater revision; default 0 (all kept) for JSON, the newest revision for streams. A revision older than the oldest kept event answers 410, and so does one that the cloud has not reached since it was replaced (reset, restore).
 	Since *int64 `form:"since,omitempty" json:"since,omitempty"`
 
 	// Limit Most items in one answer.
@@ -1404,7 +3128,7 @@ type EventsListParams struct {
 	// Kind Only this kind of resource.
 	Kind *ResourceKind `form:"kind,omitempty" json:"kind,omitempty"`
 
-	// LastEventID Where a stream goes on (overrides since).
+	// LastEventID Where a stream goes on (overrides since): the id of the last event that was received. Of a cloud that was replaced since: 410.
 	LastEventID *string `json:"Last-Event-ID,omitempty"`
 
 	// ProjectHeader Act on this project instead of the token's own (scope sim only).
@@ -1623,6 +3347,12 @@ type ProjectGetParams struct {
 	ProjectHeader *ProjectHeader `json:"X-Mockcloud-Project,omitempty"`
 }
 
+// QuotasGetOwnParams defines parameters for QuotasGetOwn.
+type QuotasGetOwnParams struct {
+	// ProjectHeader Act on this project instead of the token's own (scope sim only).
+	ProjectHeader *ProjectHeader `json:"X-Mockcloud-Project,omitempty"`
+}
+
 // RegionsListParams defines parameters for RegionsList.
 type RegionsListParams struct {
 	// ProjectHeader Act on this project instead of the token's own (scope sim only).
@@ -1779,8 +3509,17 @@ type ClockUpdateApplicationMergePatchPlusJSONRequestBody = ClockUpdate
 // ClockAdvanceJSONRequestBody defines body for ClockAdvance for application/json ContentType.
 type ClockAdvanceJSONRequestBody = ClockAdvance
 
+// ClustersCreateJSONRequestBody defines body for ClustersCreate for application/json ContentType.
+type ClustersCreateJSONRequestBody = ClusterCreate
+
+// FaultsCreateJSONRequestBody defines body for FaultsCreate for application/json ContentType.
+type FaultsCreateJSONRequestBody = FaultCreate
+
 // InstanceTypesPutJSONRequestBody defines body for InstanceTypesPut for application/json ContentType.
 type InstanceTypesPutJSONRequestBody = InstanceTypePut
+
+// InstancesInterruptJSONRequestBody defines body for InstancesInterrupt for application/json ContentType.
+type InstancesInterruptJSONRequestBody = Interrupt
 
 // LatenciesPutJSONRequestBody defines body for LatenciesPut for application/json ContentType.
 type LatenciesPutJSONRequestBody = LatencyPut
@@ -1788,8 +3527,23 @@ type LatenciesPutJSONRequestBody = LatencyPut
 // ProjectsCreateJSONRequestBody defines body for ProjectsCreate for application/json ContentType.
 type ProjectsCreateJSONRequestBody = ProjectCreate
 
+// ProjectsUpdateJSONRequestBody defines body for ProjectsUpdate for application/json ContentType.
+type ProjectsUpdateJSONRequestBody = ProjectUpdate
+
+// QuotasUpdateJSONRequestBody defines body for QuotasUpdate for application/json ContentType.
+type QuotasUpdateJSONRequestBody = QuotasUpdate
+
+// QuotasPutJSONRequestBody defines body for QuotasPut for application/json ContentType.
+type QuotasPutJSONRequestBody = QuotasPut
+
 // ProjectsCreateTokenJSONRequestBody defines body for ProjectsCreateToken for application/json ContentType.
 type ProjectsCreateTokenJSONRequestBody = TokenCreate
+
+// ScenariosRunJSONRequestBody defines body for ScenariosRun for application/json ContentType.
+type ScenariosRunJSONRequestBody = ScenarioRun
+
+// ScenariosValidateJSONRequestBody defines body for ScenariosValidate for application/json ContentType.
+type ScenariosValidateJSONRequestBody = ScenarioRun
 
 // ZonesPutJSONRequestBody defines body for ZonesPut for application/json ContentType.
 type ZonesPutJSONRequestBody = ZonePut
@@ -1811,6 +3565,12 @@ type InstancesUpdateJSONRequestBody = InstanceUpdate
 
 // InstancesUpdateApplicationMergePatchPlusJSONRequestBody defines body for InstancesUpdate for application/merge-patch+json ContentType.
 type InstancesUpdateApplicationMergePatchPlusJSONRequestBody = InstanceUpdate
+
+// InstancesStopJSONRequestBody defines body for InstancesStop for application/json ContentType.
+type InstancesStopJSONRequestBody = InstanceAction
+
+// InstancesTerminateJSONRequestBody defines body for InstancesTerminate for application/json ContentType.
+type InstancesTerminateJSONRequestBody = InstanceAction
 
 // LoadBalancersCreateJSONRequestBody defines body for LoadBalancersCreate for application/json ContentType.
 type LoadBalancersCreateJSONRequestBody = LoadBalancerCreate
@@ -1844,6 +3604,158 @@ type TargetPoolsUpdateApplicationMergePatchPlusJSONRequestBody = TargetPoolUpdat
 
 // TargetPoolsAddTargetsJSONRequestBody defines body for TargetPoolsAddTargets for application/json ContentType.
 type TargetPoolsAddTargetsJSONRequestBody = TargetsAdd
+
+// AsScenarioRun0 returns the union data inside the ScenarioRun as a ScenarioRun0
+func (t ScenarioRun) AsScenarioRun0() (ScenarioRun0, error) {
+	var body ScenarioRun0
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromScenarioRun0 overwrites any union data inside the ScenarioRun as the provided ScenarioRun0
+func (t *ScenarioRun) FromScenarioRun0(v ScenarioRun0) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeScenarioRun0 performs a merge with any union data inside the ScenarioRun, using the provided ScenarioRun0
+func (t *ScenarioRun) MergeScenarioRun0(v ScenarioRun0) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsScenarioRun1 returns the union data inside the ScenarioRun as a ScenarioRun1
+func (t ScenarioRun) AsScenarioRun1() (ScenarioRun1, error) {
+	var body ScenarioRun1
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromScenarioRun1 overwrites any union data inside the ScenarioRun as the provided ScenarioRun1
+func (t *ScenarioRun) FromScenarioRun1(v ScenarioRun1) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeScenarioRun1 performs a merge with any union data inside the ScenarioRun, using the provided ScenarioRun1
+func (t *ScenarioRun) MergeScenarioRun1(v ScenarioRun1) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t ScenarioRun) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	if err != nil {
+		return nil, err
+	}
+	object := make(map[string]json.RawMessage)
+	if t.union != nil {
+		err = json.Unmarshal(b, &object)
+		if err != nil {
+			return nil, err
+		}
+	}
+
+	if t.File != nil {
+		object["file"], err = json.Marshal(t.File)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'file': %w", err)
+		}
+	}
+
+	if t.Scenario != nil {
+		object["scenario"], err = json.Marshal(t.Scenario)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'scenario': %w", err)
+		}
+	}
+
+	if t.Seed != nil {
+		object["seed"], err = json.Marshal(t.Seed)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'seed': %w", err)
+		}
+	}
+
+	if t.Source != nil {
+		object["source"], err = json.Marshal(t.Source)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'source': %w", err)
+		}
+	}
+
+	if t.Variables != nil {
+		object["variables"], err = json.Marshal(t.Variables)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'variables': %w", err)
+		}
+	}
+	b, err = json.Marshal(object)
+	return b, err
+}
+
+func (t *ScenarioRun) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	if err != nil {
+		return err
+	}
+	object := make(map[string]json.RawMessage)
+	err = json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["file"]; found {
+		err = json.Unmarshal(raw, &t.File)
+		if err != nil {
+			return fmt.Errorf("error reading 'file': %w", err)
+		}
+	}
+
+	if raw, found := object["scenario"]; found {
+		err = json.Unmarshal(raw, &t.Scenario)
+		if err != nil {
+			return fmt.Errorf("error reading 'scenario': %w", err)
+		}
+	}
+
+	if raw, found := object["seed"]; found {
+		err = json.Unmarshal(raw, &t.Seed)
+		if err != nil {
+			return fmt.Errorf("error reading 'seed': %w", err)
+		}
+	}
+
+	if raw, found := object["source"]; found {
+		err = json.Unmarshal(raw, &t.Source)
+		if err != nil {
+			return fmt.Errorf("error reading 'source': %w", err)
+		}
+	}
+
+	if raw, found := object["variables"]; found {
+		err = json.Unmarshal(raw, &t.Variables)
+		if err != nil {
+			return fmt.Errorf("error reading 'variables': %w", err)
+		}
+	}
+
+	return err
+}
 
 // AsInstance returns the union data inside the InstancesCreate201JSONResponseBody as a Instance
 func (t InstancesCreate201JSONResponseBody) AsInstance() (Instance, error) {
@@ -2001,6 +3913,25 @@ type ClientInterface interface {
 	// Corresponds with GET /readyz (the `MetaReadyz` operationId).
 	MetaReadyz(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// CallsList The call log, newest first.
+	//
+	// `caller` is the token by its id (never the token itself) and the user agent, cut to 127 printable characters. Times of a call are those of its answer. A call without an answer has status 0.
+	//
+	// Corresponds with GET /sim/v1/calls (the `CallsList` operationId).
+	CallsList(ctx context.Context, params *CallsListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CallsReset Begin counters and call log anew.
+	//
+	// Corresponds with DELETE /sim/v1/calls/counters (the `CallsReset` operationId).
+	CallsReset(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CallsCounters How often each caller called which operation.
+	//
+	// Since the server started or the counters were reset; with `since` counted from the call log, and `complete` says whether that goes back so far.
+	//
+	// Corresponds with GET /sim/v1/calls/counters (the `CallsCounters` operationId).
+	CallsCounters(ctx context.Context, params *CallsCountersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ClockGet The cloud's clock.
 	//
 	// Corresponds with GET /sim/v1/clock (the `ClockGet` operationId).
@@ -2051,6 +3982,79 @@ type ClientInterface interface {
 	// Corresponds with POST /sim/v1/clock/resume (the `ClockResume` operationId).
 	ClockResume(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ClustersList List the adopted kind clusters.
+	//
+	// Corresponds with GET /sim/v1/clusters (the `ClustersList` operationId).
+	ClustersList(ctx context.Context, params *ClustersListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ClustersCreateWithBody Adopt a kind cluster: its containers become instances.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /sim/v1/clusters (the `ClustersCreate` operationId).
+	ClustersCreateWithBody(ctx context.Context, params *ClustersCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ClustersCreate Adopt a kind cluster: its containers become instances.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /sim/v1/clusters (the `ClustersCreate` operationId).
+	ClustersCreate(ctx context.Context, params *ClustersCreateParams, body ClustersCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ClustersDelete Forget a cluster and its instances; the containers stay.
+	//
+	// Corresponds with DELETE /sim/v1/clusters/{name} (the `ClustersDelete` operationId).
+	ClustersDelete(ctx context.Context, name NameInPath, params *ClustersDeleteParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ClustersGet Get an adopted cluster.
+	//
+	// Corresponds with GET /sim/v1/clusters/{name} (the `ClustersGet` operationId).
+	ClustersGet(ctx context.Context, name NameInPath, params *ClustersGetParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EventsDigest One hash of the whole event log: the same seed and the same calls on a manual clock give the same.
+	//
+	// Corresponds with GET /sim/v1/events/digest (the `EventsDigest` operationId).
+	EventsDigest(ctx context.Context, params *EventsDigestParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// FaultsClear Remove all fault rules, or those of one project.
+	//
+	// Corresponds with DELETE /sim/v1/faults (the `FaultsClear` operationId).
+	FaultsClear(ctx context.Context, params *FaultsClearParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// FaultsList List fault rules, in the order in which they are asked.
+	//
+	// Corresponds with GET /sim/v1/faults (the `FaultsList` operationId).
+	FaultsList(ctx context.Context, params *FaultsListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// FaultsCreateWithBody Add a fault rule. Calls that match it from now on meet its effect.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /sim/v1/faults (the `FaultsCreate` operationId).
+	FaultsCreateWithBody(ctx context.Context, params *FaultsCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// FaultsCreate Add a fault rule. Calls that match it from now on meet its effect.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /sim/v1/faults (the `FaultsCreate` operationId).
+	FaultsCreate(ctx context.Context, params *FaultsCreateParams, body FaultsCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// FaultsDelete Remove a fault rule. Calls that are waiting because of it go on waiting.
+	//
+	// Corresponds with DELETE /sim/v1/faults/{id} (the `FaultsDelete` operationId).
+	FaultsDelete(ctx context.Context, id Id, params *FaultsDeleteParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// FaultsGet Get a fault rule, with its counters as of its last firing.
+	//
+	// Corresponds with GET /sim/v1/faults/{id} (the `FaultsGet` operationId).
+	FaultsGet(ctx context.Context, id Id, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// FaultsStats The counters of a rule as they are now.
+	//
+	// Corresponds with GET /sim/v1/faults/{id}/stats (the `FaultsStats` operationId).
+	FaultsStats(ctx context.Context, id Id, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// InstanceTypesDelete Delete an instance type that no instance has.
 	//
 	// Corresponds with DELETE /sim/v1/instance-types/{name} (the `InstanceTypesDelete` operationId).
@@ -2069,6 +4073,25 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /sim/v1/instance-types/{name} (the `InstanceTypesPut` operationId).
 	InstanceTypesPut(ctx context.Context, name NameInPath, body InstanceTypesPutJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// InstancesCancelInterrupt Cancel the notices whose action has not started.
+	//
+	// Corresponds with DELETE /sim/v1/instances/{id}/interrupt (the `InstancesCancelInterrupt` operationId).
+	InstancesCancelInterrupt(ctx context.Context, id Id, params *InstancesCancelInterruptParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// InstancesInterruptWithBody Give an instance notice of an interruption; its action follows at the deadline.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /sim/v1/instances/{id}/interrupt (the `InstancesInterrupt` operationId).
+	InstancesInterruptWithBody(ctx context.Context, id Id, params *InstancesInterruptParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// InstancesInterrupt Give an instance notice of an interruption; its action follows at the deadline.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /sim/v1/instances/{id}/interrupt (the `InstancesInterrupt` operationId).
+	InstancesInterrupt(ctx context.Context, id Id, params *InstancesInterruptParams, body InstancesInterruptJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// LatenciesList How long each timed transition takes, where it was set.
 	//
@@ -2113,7 +4136,7 @@ type ClientInterface interface {
 	// Corresponds with POST /sim/v1/projects (the `ProjectsCreate` operationId).
 	ProjectsCreate(ctx context.Context, body ProjectsCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ProjectsDelete Delete a project and everything in it; the default project stays.
+	// ProjectsDelete End a project, with everything of it.
 	//
 	// Corresponds with DELETE /sim/v1/projects/{name} (the `ProjectsDelete` operationId).
 	ProjectsDelete(ctx context.Context, name NameInPath, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2122,6 +4145,66 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /sim/v1/projects/{name} (the `ProjectsGet` operationId).
 	ProjectsGet(ctx context.Context, name NameInPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProjectsUpdateWithBody Change when a project ends.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /sim/v1/projects/{name} (the `ProjectsUpdate` operationId).
+	ProjectsUpdateWithBody(ctx context.Context, name NameInPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProjectsUpdate Change when a project ends.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /sim/v1/projects/{name} (the `ProjectsUpdate` operationId).
+	ProjectsUpdate(ctx context.Context, name NameInPath, body ProjectsUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// QuotasDelete Take all limits from a project.
+	//
+	// Corresponds with DELETE /sim/v1/projects/{name}/quotas (the `QuotasDelete` operationId).
+	QuotasDelete(ctx context.Context, name NameInPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// QuotasGet The limits of a project, and what is used.
+	//
+	// Corresponds with GET /sim/v1/projects/{name}/quotas (the `QuotasGet` operationId).
+	QuotasGet(ctx context.Context, name NameInPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// QuotasUpdateWithBody Change limits of a project.
+	//
+	// What is absent stays as it is; null takes a limit away.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /sim/v1/projects/{name}/quotas (the `QuotasUpdate` operationId).
+	QuotasUpdateWithBody(ctx context.Context, name NameInPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// QuotasUpdate Change limits of a project.
+	//
+	// What is absent stays as it is; null takes a limit away.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /sim/v1/projects/{name}/quotas (the `QuotasUpdate` operationId).
+	QuotasUpdate(ctx context.Context, name NameInPath, body QuotasUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// QuotasPutWithBody Limit a project.
+	//
+	// What is absent is not limited. What is there already stays when a limit is lowered.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /sim/v1/projects/{name}/quotas (the `QuotasPut` operationId).
+	QuotasPutWithBody(ctx context.Context, name NameInPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// QuotasPut Limit a project.
+	//
+	// What is absent is not limited. What is there already stays when a limit is lowered.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /sim/v1/projects/{name}/quotas (the `QuotasPut` operationId).
+	QuotasPut(ctx context.Context, name NameInPath, body QuotasPutJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ProjectsCreateTokenWithBody Make a token for a project.
 	//
@@ -2136,6 +4219,102 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /sim/v1/projects/{name}/tokens (the `ProjectsCreateToken` operationId).
 	ProjectsCreateToken(ctx context.Context, name NameInPath, body ProjectsCreateTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RecordingStop End the recording; it is kept until the next one.
+	//
+	// Corresponds with DELETE /sim/v1/recording (the `RecordingStop` operationId).
+	RecordingStop(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RecordingGet Whether something is being recorded.
+	//
+	// Corresponds with GET /sim/v1/recording (the `RecordingGet` operationId).
+	RecordingGet(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RecordingStart Record every change that is asked for from now on, with its cloud time.
+	//
+	// Corresponds with POST /sim/v1/recording (the `RecordingStart` operationId).
+	RecordingStart(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RecordingSave The recording, so far or to its end, as JSON Lines.
+	//
+	// Corresponds with GET /sim/v1/recording/file (the `RecordingSave` operationId).
+	RecordingSave(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RecordingReplayWithBody Apply a recording to a cloud in the state in which the recording began: the same event log comes out. The clock stands still afterwards.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /sim/v1/replay (the `RecordingReplay` operationId).
+	RecordingReplayWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CloudReset Back to what the cloud began with: catalogue, seed file, first revision, start of the clock. Event streams end.
+	//
+	// Corresponds with POST /sim/v1/reset (the `CloudReset` operationId).
+	CloudReset(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ScenariosList List scenarios, those that are over among them.
+	//
+	// Corresponds with GET /sim/v1/scenarios (the `ScenariosList` operationId).
+	ScenariosList(ctx context.Context, params *ScenariosListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ScenariosRunWithBody Run a scenario.
+	//
+	// Its steps are carried out in cloud time by the server: with a manual clock somebody must advance it. What is wrong with it is told as file:line:column: field: message.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /sim/v1/scenarios (the `ScenariosRun` operationId).
+	ScenariosRunWithBody(ctx context.Context, params *ScenariosRunParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ScenariosRun Run a scenario.
+	//
+	// Its steps are carried out in cloud time by the server: with a manual clock somebody must advance it. What is wrong with it is told as file:line:column: field: message.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /sim/v1/scenarios (the `ScenariosRun` operationId).
+	ScenariosRun(ctx context.Context, params *ScenariosRunParams, body ScenariosRunJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ScenariosValidateWithBody Say what is wrong with a scenario without running it.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /sim/v1/scenarios/validate (the `ScenariosValidate` operationId).
+	ScenariosValidateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ScenariosValidate Say what is wrong with a scenario without running it.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /sim/v1/scenarios/validate (the `ScenariosValidate` operationId).
+	ScenariosValidate(ctx context.Context, body ScenariosValidateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ScenariosDelete Stop a scenario if it runs, and forget it.
+	//
+	// Corresponds with DELETE /sim/v1/scenarios/{id} (the `ScenariosDelete` operationId).
+	ScenariosDelete(ctx context.Context, id Id, params *ScenariosDeleteParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ScenariosGet Get a scenario with the results of its steps.
+	//
+	// Corresponds with GET /sim/v1/scenarios/{id} (the `ScenariosGet` operationId).
+	ScenariosGet(ctx context.Context, id Id, params *ScenariosGetParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ScenariosStop Stop a scenario; its cleanup is carried out.
+	//
+	// Corresponds with POST /sim/v1/scenarios/{id}/stop (the `ScenariosStop` operationId).
+	ScenariosStop(ctx context.Context, id Id, params *ScenariosStopParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SnapshotSave Download the whole cloud as one SQLite file, consistent at one moment; changes go on meanwhile.
+	//
+	// Corresponds with GET /sim/v1/snapshot (the `SnapshotSave` operationId).
+	SnapshotSave(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SnapshotRestoreWithBody Replace the whole cloud by a snapshot: all of it or, when the file cannot be taken, nothing. Event streams end.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /sim/v1/snapshot (the `SnapshotRestore` operationId).
+	SnapshotRestoreWithBody(ctx context.Context, params *SnapshotRestoreParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ZonesDelete Delete a zone without instances.
 	//
@@ -2155,6 +4334,11 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /sim/v1/zones/{name} (the `ZonesPut` operationId).
 	ZonesPut(ctx context.Context, name NameInPath, body ZonesPutJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ZonesCapacity The places of a zone: taken and left.
+	//
+	// Corresponds with GET /sim/v1/zones/{name}/capacity (the `ZonesCapacity` operationId).
+	ZonesCapacity(ctx context.Context, name NameInPath, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// AddressesList List reserved addresses, in creation order.
 	//
@@ -2207,6 +4391,20 @@ type ClientInterface interface {
 	//
 	// Corresponds with PATCH /v1/addresses/{id} (the `AddressesUpdate` operationId).
 	AddressesUpdateWithApplicationMergePatchPlusJSONBody(ctx context.Context, id Id, params *AddressesUpdateParams, body AddressesUpdateApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CallsListOwn The calls that act on the caller's project, newest first.
+	//
+	// `caller` is the token by its id (never the token itself) and the user agent, cut to 127 printable characters. Times of a call are those of its answer. A call without an answer has status 0.
+	//
+	// Corresponds with GET /v1/calls (the `CallsListOwn` operationId).
+	CallsListOwn(ctx context.Context, params *CallsListOwnParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CallsCountersOwn How often each caller called which operation, on the caller's project.
+	//
+	// Since the server started or the counters were reset; with `since` counted from the call log, and `complete` says whether that goes back so far.
+	//
+	// Corresponds with GET /v1/calls/counters (the `CallsCountersOwn` operationId).
+	CallsCountersOwn(ctx context.Context, params *CallsCountersOwnParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// EventsList Events after a revision: as JSON, or as a stream of server-sent events.
 	//
@@ -2285,15 +4483,33 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/instances/{id}/start (the `InstancesStart` operationId).
 	InstancesStart(ctx context.Context, id Id, params *InstancesStartParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// InstancesStop Stop a running instance.
+	// InstancesStopWithBody Stop a running instance.
+	//
+	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/instances/{id}/stop (the `InstancesStop` operationId).
-	InstancesStop(ctx context.Context, id Id, params *InstancesStopParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+	InstancesStopWithBody(ctx context.Context, id Id, params *InstancesStopParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// InstancesStop Stop a running instance.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/instances/{id}/stop (the `InstancesStop` operationId).
+	InstancesStop(ctx context.Context, id Id, params *InstancesStopParams, body InstancesStopJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// InstancesTerminateWithBody Terminate an instance; harmless when it is terminated already.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/instances/{id}/terminate (the `InstancesTerminate` operationId).
+	InstancesTerminateWithBody(ctx context.Context, id Id, params *InstancesTerminateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// InstancesTerminate Terminate an instance; harmless when it is terminated already.
 	//
+	// Takes a body of the `application/json` content type.
+	//
 	// Corresponds with POST /v1/instances/{id}/terminate (the `InstancesTerminate` operationId).
-	InstancesTerminate(ctx context.Context, id Id, params *InstancesTerminateParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+	InstancesTerminate(ctx context.Context, id Id, params *InstancesTerminateParams, body InstancesTerminateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// LoadBalancersList List load balancers, in creation order.
 	//
@@ -2370,6 +4586,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/project (the `ProjectGet` operationId).
 	ProjectGet(ctx context.Context, params *ProjectGetParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// QuotasGetOwn The limits of the caller's project, and what is used.
+	//
+	// What exceeds a quota is refused with 403 `quota_exceeded`. What finds the bucket of its class empty is refused with 429 `throttled`, `Retry-After` (seconds of real time) and RateLimit-Limit, -Remaining and -Reset; these come with every answer of a limited class. This operation and /v1/calls take no token.
+	//
+	// Corresponds with GET /v1/quotas (the `QuotasGetOwn` operationId).
+	QuotasGetOwn(ctx context.Context, params *QuotasGetOwnParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RegionsList List regions with their zones.
 	//
@@ -2570,6 +4793,55 @@ func (c *Client) MetaReadyz(ctx context.Context, reqEditors ...RequestEditorFn) 
 	return c.Client.Do(req)
 }
 
+// CallsList The call log, newest first.
+//
+// `caller` is the token by its id (never the token itself) and the user agent, cut to 127 printable characters. Times of a call are those of its answer. A call without an answer has status 0.
+//
+// Corresponds with GET /sim/v1/calls (the `CallsList` operationId).
+func (c *Client) CallsList(ctx context.Context, params *CallsListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCallsListRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CallsReset Begin counters and call log anew.
+//
+// Corresponds with DELETE /sim/v1/calls/counters (the `CallsReset` operationId).
+func (c *Client) CallsReset(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCallsResetRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CallsCounters How often each caller called which operation.
+//
+// Since the server started or the counters were reset; with `since` counted from the call log, and `complete` says whether that goes back so far.
+//
+// Corresponds with GET /sim/v1/calls/counters (the `CallsCounters` operationId).
+func (c *Client) CallsCounters(ctx context.Context, params *CallsCountersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCallsCountersRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ClockGet The cloud's clock.
 //
 // Corresponds with GET /sim/v1/clock (the `ClockGet` operationId).
@@ -2700,6 +4972,209 @@ func (c *Client) ClockResume(ctx context.Context, reqEditors ...RequestEditorFn)
 	return c.Client.Do(req)
 }
 
+// ClustersList List the adopted kind clusters.
+//
+// Corresponds with GET /sim/v1/clusters (the `ClustersList` operationId).
+func (c *Client) ClustersList(ctx context.Context, params *ClustersListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewClustersListRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ClustersCreateWithBody Adopt a kind cluster: its containers become instances.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /sim/v1/clusters (the `ClustersCreate` operationId).
+func (c *Client) ClustersCreateWithBody(ctx context.Context, params *ClustersCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewClustersCreateRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ClustersCreate Adopt a kind cluster: its containers become instances.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /sim/v1/clusters (the `ClustersCreate` operationId).
+func (c *Client) ClustersCreate(ctx context.Context, params *ClustersCreateParams, body ClustersCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewClustersCreateRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ClustersDelete Forget a cluster and its instances; the containers stay.
+//
+// Corresponds with DELETE /sim/v1/clusters/{name} (the `ClustersDelete` operationId).
+func (c *Client) ClustersDelete(ctx context.Context, name NameInPath, params *ClustersDeleteParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewClustersDeleteRequest(c.Server, name, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ClustersGet Get an adopted cluster.
+//
+// Corresponds with GET /sim/v1/clusters/{name} (the `ClustersGet` operationId).
+func (c *Client) ClustersGet(ctx context.Context, name NameInPath, params *ClustersGetParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewClustersGetRequest(c.Server, name, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EventsDigest One hash of the whole event log: the same seed and the same calls on a manual clock give the same.
+//
+// Corresponds with GET /sim/v1/events/digest (the `EventsDigest` operationId).
+func (c *Client) EventsDigest(ctx context.Context, params *EventsDigestParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEventsDigestRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// FaultsClear Remove all fault rules, or those of one project.
+//
+// Corresponds with DELETE /sim/v1/faults (the `FaultsClear` operationId).
+func (c *Client) FaultsClear(ctx context.Context, params *FaultsClearParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewFaultsClearRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// FaultsList List fault rules, in the order in which they are asked.
+//
+// Corresponds with GET /sim/v1/faults (the `FaultsList` operationId).
+func (c *Client) FaultsList(ctx context.Context, params *FaultsListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewFaultsListRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// FaultsCreateWithBody Add a fault rule. Calls that match it from now on meet its effect.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /sim/v1/faults (the `FaultsCreate` operationId).
+func (c *Client) FaultsCreateWithBody(ctx context.Context, params *FaultsCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewFaultsCreateRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// FaultsCreate Add a fault rule. Calls that match it from now on meet its effect.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /sim/v1/faults (the `FaultsCreate` operationId).
+func (c *Client) FaultsCreate(ctx context.Context, params *FaultsCreateParams, body FaultsCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewFaultsCreateRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// FaultsDelete Remove a fault rule. Calls that are waiting because of it go on waiting.
+//
+// Corresponds with DELETE /sim/v1/faults/{id} (the `FaultsDelete` operationId).
+func (c *Client) FaultsDelete(ctx context.Context, id Id, params *FaultsDeleteParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewFaultsDeleteRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// FaultsGet Get a fault rule, with its counters as of its last firing.
+//
+// Corresponds with GET /sim/v1/faults/{id} (the `FaultsGet` operationId).
+func (c *Client) FaultsGet(ctx context.Context, id Id, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewFaultsGetRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// FaultsStats The counters of a rule as they are now.
+//
+// Corresponds with GET /sim/v1/faults/{id}/stats (the `FaultsStats` operationId).
+func (c *Client) FaultsStats(ctx context.Context, id Id, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewFaultsStatsRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // InstanceTypesDelete Delete an instance type that no instance has.
 //
 // Corresponds with DELETE /sim/v1/instance-types/{name} (the `InstanceTypesDelete` operationId).
@@ -2739,6 +5214,55 @@ func (c *Client) InstanceTypesPutWithBody(ctx context.Context, name NameInPath, 
 // Corresponds with PUT /sim/v1/instance-types/{name} (the `InstanceTypesPut` operationId).
 func (c *Client) InstanceTypesPut(ctx context.Context, name NameInPath, body InstanceTypesPutJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewInstanceTypesPutRequest(c.Server, name, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// InstancesCancelInterrupt Cancel the notices whose action has not started.
+//
+// Corresponds with DELETE /sim/v1/instances/{id}/interrupt (the `InstancesCancelInterrupt` operationId).
+func (c *Client) InstancesCancelInterrupt(ctx context.Context, id Id, params *InstancesCancelInterruptParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewInstancesCancelInterruptRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// InstancesInterruptWithBody Give an instance notice of an interruption; its action follows at the deadline.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /sim/v1/instances/{id}/interrupt (the `InstancesInterrupt` operationId).
+func (c *Client) InstancesInterruptWithBody(ctx context.Context, id Id, params *InstancesInterruptParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewInstancesInterruptRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// InstancesInterrupt Give an instance notice of an interruption; its action follows at the deadline.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /sim/v1/instances/{id}/interrupt (the `InstancesInterrupt` operationId).
+func (c *Client) InstancesInterrupt(ctx context.Context, id Id, params *InstancesInterruptParams, body InstancesInterruptJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewInstancesInterruptRequest(c.Server, id, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2862,7 +5386,7 @@ func (c *Client) ProjectsCreate(ctx context.Context, body ProjectsCreateJSONRequ
 	return c.Client.Do(req)
 }
 
-// ProjectsDelete Delete a project and everything in it; the default project stays.
+// ProjectsDelete End a project, with everything of it.
 //
 // Corresponds with DELETE /sim/v1/projects/{name} (the `ProjectsDelete` operationId).
 func (c *Client) ProjectsDelete(ctx context.Context, name NameInPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2882,6 +5406,146 @@ func (c *Client) ProjectsDelete(ctx context.Context, name NameInPath, reqEditors
 // Corresponds with GET /sim/v1/projects/{name} (the `ProjectsGet` operationId).
 func (c *Client) ProjectsGet(ctx context.Context, name NameInPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewProjectsGetRequest(c.Server, name)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProjectsUpdateWithBody Change when a project ends.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /sim/v1/projects/{name} (the `ProjectsUpdate` operationId).
+func (c *Client) ProjectsUpdateWithBody(ctx context.Context, name NameInPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProjectsUpdateRequestWithBody(c.Server, name, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProjectsUpdate Change when a project ends.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /sim/v1/projects/{name} (the `ProjectsUpdate` operationId).
+func (c *Client) ProjectsUpdate(ctx context.Context, name NameInPath, body ProjectsUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProjectsUpdateRequest(c.Server, name, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// QuotasDelete Take all limits from a project.
+//
+// Corresponds with DELETE /sim/v1/projects/{name}/quotas (the `QuotasDelete` operationId).
+func (c *Client) QuotasDelete(ctx context.Context, name NameInPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewQuotasDeleteRequest(c.Server, name)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// QuotasGet The limits of a project, and what is used.
+//
+// Corresponds with GET /sim/v1/projects/{name}/quotas (the `QuotasGet` operationId).
+func (c *Client) QuotasGet(ctx context.Context, name NameInPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewQuotasGetRequest(c.Server, name)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// QuotasUpdateWithBody Change limits of a project.
+//
+// What is absent stays as it is; null takes a limit away.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /sim/v1/projects/{name}/quotas (the `QuotasUpdate` operationId).
+func (c *Client) QuotasUpdateWithBody(ctx context.Context, name NameInPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewQuotasUpdateRequestWithBody(c.Server, name, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// QuotasUpdate Change limits of a project.
+//
+// What is absent stays as it is; null takes a limit away.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /sim/v1/projects/{name}/quotas (the `QuotasUpdate` operationId).
+func (c *Client) QuotasUpdate(ctx context.Context, name NameInPath, body QuotasUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewQuotasUpdateRequest(c.Server, name, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// QuotasPutWithBody Limit a project.
+//
+// What is absent is not limited. What is there already stays when a limit is lowered.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /sim/v1/projects/{name}/quotas (the `QuotasPut` operationId).
+func (c *Client) QuotasPutWithBody(ctx context.Context, name NameInPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewQuotasPutRequestWithBody(c.Server, name, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// QuotasPut Limit a project.
+//
+// What is absent is not limited. What is there already stays when a limit is lowered.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /sim/v1/projects/{name}/quotas (the `QuotasPut` operationId).
+func (c *Client) QuotasPut(ctx context.Context, name NameInPath, body QuotasPutJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewQuotasPutRequest(c.Server, name, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2916,6 +5580,262 @@ func (c *Client) ProjectsCreateTokenWithBody(ctx context.Context, name NameInPat
 // Corresponds with POST /sim/v1/projects/{name}/tokens (the `ProjectsCreateToken` operationId).
 func (c *Client) ProjectsCreateToken(ctx context.Context, name NameInPath, body ProjectsCreateTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewProjectsCreateTokenRequest(c.Server, name, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RecordingStop End the recording; it is kept until the next one.
+//
+// Corresponds with DELETE /sim/v1/recording (the `RecordingStop` operationId).
+func (c *Client) RecordingStop(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRecordingStopRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RecordingGet Whether something is being recorded.
+//
+// Corresponds with GET /sim/v1/recording (the `RecordingGet` operationId).
+func (c *Client) RecordingGet(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRecordingGetRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RecordingStart Record every change that is asked for from now on, with its cloud time.
+//
+// Corresponds with POST /sim/v1/recording (the `RecordingStart` operationId).
+func (c *Client) RecordingStart(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRecordingStartRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RecordingSave The recording, so far or to its end, as JSON Lines.
+//
+// Corresponds with GET /sim/v1/recording/file (the `RecordingSave` operationId).
+func (c *Client) RecordingSave(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRecordingSaveRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RecordingReplayWithBody Apply a recording to a cloud in the state in which the recording began: the same event log comes out. The clock stands still afterwards.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /sim/v1/replay (the `RecordingReplay` operationId).
+func (c *Client) RecordingReplayWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRecordingReplayRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CloudReset Back to what the cloud began with: catalogue, seed file, first revision, start of the clock. Event streams end.
+//
+// Corresponds with POST /sim/v1/reset (the `CloudReset` operationId).
+func (c *Client) CloudReset(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCloudResetRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ScenariosList List scenarios, those that are over among them.
+//
+// Corresponds with GET /sim/v1/scenarios (the `ScenariosList` operationId).
+func (c *Client) ScenariosList(ctx context.Context, params *ScenariosListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewScenariosListRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ScenariosRunWithBody Run a scenario.
+//
+// Its steps are carried out in cloud time by the server: with a manual clock somebody must advance it. What is wrong with it is told as file:line:column: field: message.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /sim/v1/scenarios (the `ScenariosRun` operationId).
+func (c *Client) ScenariosRunWithBody(ctx context.Context, params *ScenariosRunParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewScenariosRunRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ScenariosRun Run a scenario.
+//
+// Its steps are carried out in cloud time by the server: with a manual clock somebody must advance it. What is wrong with it is told as file:line:column: field: message.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /sim/v1/scenarios (the `ScenariosRun` operationId).
+func (c *Client) ScenariosRun(ctx context.Context, params *ScenariosRunParams, body ScenariosRunJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewScenariosRunRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ScenariosValidateWithBody Say what is wrong with a scenario without running it.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /sim/v1/scenarios/validate (the `ScenariosValidate` operationId).
+func (c *Client) ScenariosValidateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewScenariosValidateRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ScenariosValidate Say what is wrong with a scenario without running it.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /sim/v1/scenarios/validate (the `ScenariosValidate` operationId).
+func (c *Client) ScenariosValidate(ctx context.Context, body ScenariosValidateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewScenariosValidateRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ScenariosDelete Stop a scenario if it runs, and forget it.
+//
+// Corresponds with DELETE /sim/v1/scenarios/{id} (the `ScenariosDelete` operationId).
+func (c *Client) ScenariosDelete(ctx context.Context, id Id, params *ScenariosDeleteParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewScenariosDeleteRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ScenariosGet Get a scenario with the results of its steps.
+//
+// Corresponds with GET /sim/v1/scenarios/{id} (the `ScenariosGet` operationId).
+func (c *Client) ScenariosGet(ctx context.Context, id Id, params *ScenariosGetParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewScenariosGetRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ScenariosStop Stop a scenario; its cleanup is carried out.
+//
+// Corresponds with POST /sim/v1/scenarios/{id}/stop (the `ScenariosStop` operationId).
+func (c *Client) ScenariosStop(ctx context.Context, id Id, params *ScenariosStopParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewScenariosStopRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SnapshotSave Download the whole cloud as one SQLite file, consistent at one moment; changes go on meanwhile.
+//
+// Corresponds with GET /sim/v1/snapshot (the `SnapshotSave` operationId).
+func (c *Client) SnapshotSave(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSnapshotSaveRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SnapshotRestoreWithBody Replace the whole cloud by a snapshot: all of it or, when the file cannot be taken, nothing. Event streams end.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /sim/v1/snapshot (the `SnapshotRestore` operationId).
+func (c *Client) SnapshotRestoreWithBody(ctx context.Context, params *SnapshotRestoreParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSnapshotRestoreRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2965,6 +5885,21 @@ func (c *Client) ZonesPutWithBody(ctx context.Context, name NameInPath, contentT
 // Corresponds with PUT /sim/v1/zones/{name} (the `ZonesPut` operationId).
 func (c *Client) ZonesPut(ctx context.Context, name NameInPath, body ZonesPutJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewZonesPutRequest(c.Server, name, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ZonesCapacity The places of a zone: taken and left.
+//
+// Corresponds with GET /sim/v1/zones/{name}/capacity (the `ZonesCapacity` operationId).
+func (c *Client) ZonesCapacity(ctx context.Context, name NameInPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewZonesCapacityRequest(c.Server, name)
 	if err != nil {
 		return nil, err
 	}
@@ -3097,6 +6032,40 @@ func (c *Client) AddressesUpdate(ctx context.Context, id Id, params *AddressesUp
 // Corresponds with PATCH /v1/addresses/{id} (the `AddressesUpdate` operationId).
 func (c *Client) AddressesUpdateWithApplicationMergePatchPlusJSONBody(ctx context.Context, id Id, params *AddressesUpdateParams, body AddressesUpdateApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewAddressesUpdateRequestWithApplicationMergePatchPlusJSONBody(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CallsListOwn The calls that act on the caller's project, newest first.
+//
+// `caller` is the token by its id (never the token itself) and the user agent, cut to 127 printable characters. Times of a call are those of its answer. A call without an answer has status 0.
+//
+// Corresponds with GET /v1/calls (the `CallsListOwn` operationId).
+func (c *Client) CallsListOwn(ctx context.Context, params *CallsListOwnParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCallsListOwnRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CallsCountersOwn How often each caller called which operation, on the caller's project.
+//
+// Since the server started or the counters were reset; with `since` counted from the call log, and `complete` says whether that goes back so far.
+//
+// Corresponds with GET /v1/calls/counters (the `CallsCountersOwn` operationId).
+func (c *Client) CallsCountersOwn(ctx context.Context, params *CallsCountersOwnParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCallsCountersOwnRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -3314,11 +6283,47 @@ func (c *Client) InstancesStart(ctx context.Context, id Id, params *InstancesSta
 	return c.Client.Do(req)
 }
 
-// InstancesStop Stop a running instance.
+// InstancesStopWithBody Stop a running instance.
+//
+// Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/instances/{id}/stop (the `InstancesStop` operationId).
-func (c *Client) InstancesStop(ctx context.Context, id Id, params *InstancesStopParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewInstancesStopRequest(c.Server, id, params)
+func (c *Client) InstancesStopWithBody(ctx context.Context, id Id, params *InstancesStopParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewInstancesStopRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// InstancesStop Stop a running instance.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/instances/{id}/stop (the `InstancesStop` operationId).
+func (c *Client) InstancesStop(ctx context.Context, id Id, params *InstancesStopParams, body InstancesStopJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewInstancesStopRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// InstancesTerminateWithBody Terminate an instance; harmless when it is terminated already.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/instances/{id}/terminate (the `InstancesTerminate` operationId).
+func (c *Client) InstancesTerminateWithBody(ctx context.Context, id Id, params *InstancesTerminateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewInstancesTerminateRequestWithBody(c.Server, id, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3331,9 +6336,11 @@ func (c *Client) InstancesStop(ctx context.Context, id Id, params *InstancesStop
 
 // InstancesTerminate Terminate an instance; harmless when it is terminated already.
 //
+// Takes a body of the `application/json` content type.
+//
 // Corresponds with POST /v1/instances/{id}/terminate (the `InstancesTerminate` operationId).
-func (c *Client) InstancesTerminate(ctx context.Context, id Id, params *InstancesTerminateParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewInstancesTerminateRequest(c.Server, id, params)
+func (c *Client) InstancesTerminate(ctx context.Context, id Id, params *InstancesTerminateParams, body InstancesTerminateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewInstancesTerminateRequest(c.Server, id, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3530,6 +6537,23 @@ func (c *Client) LoadBalancersRemoveListener(ctx context.Context, id Id, listene
 // Corresponds with GET /v1/project (the `ProjectGet` operationId).
 func (c *Client) ProjectGet(ctx context.Context, params *ProjectGetParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewProjectGetRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// QuotasGetOwn The limits of the caller's project, and what is used.
+//
+// What exceeds a quota is refused with 403 `quota_exceeded`. What finds the bucket of its class empty is refused with 429 `throttled`, `Retry-After` (seconds of real time) and RateLimit-Limit, -Remaining and -Reset; these come with every answer of a limited class. This operation and /v1/calls take no token.
+//
+// Corresponds with GET /v1/quotas (the `QuotasGetOwn` operationId).
+func (c *Client) QuotasGetOwn(ctx context.Context, params *QuotasGetOwnParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewQuotasGetOwnRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -4006,6 +7030,261 @@ func NewMetaReadyzRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewCallsListRequest constructs an http.Request for the CallsList method
+func NewCallsListRequest(server string, params *CallsListParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/calls")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageToken != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_token", *params.PageToken, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Caller != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "caller", *params.Caller, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Operation != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "operation", *params.Operation, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Project != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "project", *params.Project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCallsResetRequest constructs an http.Request for the CallsReset method
+func NewCallsResetRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/calls/counters")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCallsCountersRequest constructs an http.Request for the CallsCounters method
+func NewCallsCountersRequest(server string, params *CallsCountersParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/calls/counters")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Caller != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "caller", *params.Caller, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Operation != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "operation", *params.Operation, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Project != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "project", *params.Project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewClockGetRequest constructs an http.Request for the ClockGet method
 func NewClockGetRequest(server string) (*http.Request, error) {
 	var err error
@@ -4178,6 +7457,622 @@ func NewClockResumeRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewClustersListRequest constructs an http.Request for the ClustersList method
+func NewClustersListRequest(server string, params *ClustersListParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/clusters")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageToken != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_token", *params.PageToken, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.ProjectHeader != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Mockcloud-Project", *params.ProjectHeader, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Mockcloud-Project", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewClustersCreateRequest calls the generic ClustersCreate builder with application/json body
+func NewClustersCreateRequest(server string, params *ClustersCreateParams, body ClustersCreateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewClustersCreateRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewClustersCreateRequestWithBody constructs an http.Request for the ClustersCreate method, with any body, and a specified content type
+func NewClustersCreateRequestWithBody(server string, params *ClustersCreateParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/clusters")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.ProjectHeader != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Mockcloud-Project", *params.ProjectHeader, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Mockcloud-Project", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewClustersDeleteRequest constructs an http.Request for the ClustersDelete method
+func NewClustersDeleteRequest(server string, name NameInPath, params *ClustersDeleteParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/clusters/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.ProjectHeader != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Mockcloud-Project", *params.ProjectHeader, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Mockcloud-Project", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewClustersGetRequest constructs an http.Request for the ClustersGet method
+func NewClustersGetRequest(server string, name NameInPath, params *ClustersGetParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/clusters/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.ProjectHeader != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Mockcloud-Project", *params.ProjectHeader, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Mockcloud-Project", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewEventsDigestRequest constructs an http.Request for the EventsDigest method
+func NewEventsDigestRequest(server string, params *EventsDigestParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/events/digest")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Until != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", *params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewFaultsClearRequest constructs an http.Request for the FaultsClear method
+func NewFaultsClearRequest(server string, params *FaultsClearParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/faults")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Project != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "project", *params.Project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewFaultsListRequest constructs an http.Request for the FaultsList method
+func NewFaultsListRequest(server string, params *FaultsListParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/faults")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageToken != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_token", *params.PageToken, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Project != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "project", *params.Project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewFaultsCreateRequest calls the generic FaultsCreate builder with application/json body
+func NewFaultsCreateRequest(server string, params *FaultsCreateParams, body FaultsCreateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewFaultsCreateRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewFaultsCreateRequestWithBody constructs an http.Request for the FaultsCreate method, with any body, and a specified content type
+func NewFaultsCreateRequestWithBody(server string, params *FaultsCreateParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/faults")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewFaultsDeleteRequest constructs an http.Request for the FaultsDelete method
+func NewFaultsDeleteRequest(server string, id Id, params *FaultsDeleteParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/faults/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewFaultsGetRequest constructs an http.Request for the FaultsGet method
+func NewFaultsGetRequest(server string, id Id) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/faults/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewFaultsStatsRequest constructs an http.Request for the FaultsStats method
+func NewFaultsStatsRequest(server string, id Id) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/faults/%s/stats", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewInstanceTypesDeleteRequest constructs an http.Request for the InstanceTypesDelete method
 func NewInstanceTypesDeleteRequest(server string, name NameInPath) (*http.Request, error) {
 	var err error
@@ -4255,6 +8150,150 @@ func NewInstanceTypesPutRequestWithBody(server string, name NameInPath, contentT
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewInstancesCancelInterruptRequest constructs an http.Request for the InstancesCancelInterrupt method
+func NewInstancesCancelInterruptRequest(server string, id Id, params *InstancesCancelInterruptParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/instances/%s/interrupt", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.ProjectHeader != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Mockcloud-Project", *params.ProjectHeader, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Mockcloud-Project", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewInstancesInterruptRequest calls the generic InstancesInterrupt builder with application/json body
+func NewInstancesInterruptRequest(server string, id Id, params *InstancesInterruptParams, body InstancesInterruptJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewInstancesInterruptRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewInstancesInterruptRequestWithBody constructs an http.Request for the InstancesInterrupt method, with any body, and a specified content type
+func NewInstancesInterruptRequestWithBody(server string, id Id, params *InstancesInterruptParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/instances/%s/interrupt", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.IdempotencyKey != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam1)
+		}
+
+		if params.ProjectHeader != nil {
+			var headerParam2 string
+
+			headerParam2, err = runtime.StyleParamWithOptions("simple", false, "X-Mockcloud-Project", *params.ProjectHeader, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Mockcloud-Project", headerParam2)
+		}
+
+	}
 
 	return req, nil
 }
@@ -4541,6 +8580,215 @@ func NewProjectsGetRequest(server string, name NameInPath) (*http.Request, error
 	return req, nil
 }
 
+// NewProjectsUpdateRequest calls the generic ProjectsUpdate builder with application/json body
+func NewProjectsUpdateRequest(server string, name NameInPath, body ProjectsUpdateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewProjectsUpdateRequestWithBody(server, name, "application/json", bodyReader)
+}
+
+// NewProjectsUpdateRequestWithBody constructs an http.Request for the ProjectsUpdate method, with any body, and a specified content type
+func NewProjectsUpdateRequestWithBody(server string, name NameInPath, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/projects/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewQuotasDeleteRequest constructs an http.Request for the QuotasDelete method
+func NewQuotasDeleteRequest(server string, name NameInPath) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/projects/%s/quotas", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewQuotasGetRequest constructs an http.Request for the QuotasGet method
+func NewQuotasGetRequest(server string, name NameInPath) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/projects/%s/quotas", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewQuotasUpdateRequest calls the generic QuotasUpdate builder with application/json body
+func NewQuotasUpdateRequest(server string, name NameInPath, body QuotasUpdateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewQuotasUpdateRequestWithBody(server, name, "application/json", bodyReader)
+}
+
+// NewQuotasUpdateRequestWithBody constructs an http.Request for the QuotasUpdate method, with any body, and a specified content type
+func NewQuotasUpdateRequestWithBody(server string, name NameInPath, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/projects/%s/quotas", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewQuotasPutRequest calls the generic QuotasPut builder with application/json body
+func NewQuotasPutRequest(server string, name NameInPath, body QuotasPutJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewQuotasPutRequestWithBody(server, name, "application/json", bodyReader)
+}
+
+// NewQuotasPutRequestWithBody constructs an http.Request for the QuotasPut method, with any body, and a specified content type
+func NewQuotasPutRequestWithBody(server string, name NameInPath, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/projects/%s/quotas", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewProjectsCreateTokenRequest calls the generic ProjectsCreateToken builder with application/json body
 func NewProjectsCreateTokenRequest(server string, name NameInPath, body ProjectsCreateTokenJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -4579,6 +8827,644 @@ func NewProjectsCreateTokenRequestWithBody(server string, name NameInPath, conte
 	}
 
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewRecordingStopRequest constructs an http.Request for the RecordingStop method
+func NewRecordingStopRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/recording")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRecordingGetRequest constructs an http.Request for the RecordingGet method
+func NewRecordingGetRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/recording")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRecordingStartRequest constructs an http.Request for the RecordingStart method
+func NewRecordingStartRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/recording")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRecordingSaveRequest constructs an http.Request for the RecordingSave method
+func NewRecordingSaveRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/recording/file")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRecordingReplayRequestWithBody constructs an http.Request for the RecordingReplay method, with any body, and a specified content type
+func NewRecordingReplayRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/replay")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewCloudResetRequest constructs an http.Request for the CloudReset method
+func NewCloudResetRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/reset")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewScenariosListRequest constructs an http.Request for the ScenariosList method
+func NewScenariosListRequest(server string, params *ScenariosListParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/scenarios")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageToken != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_token", *params.PageToken, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.ProjectHeader != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Mockcloud-Project", *params.ProjectHeader, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Mockcloud-Project", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewScenariosRunRequest calls the generic ScenariosRun builder with application/json body
+func NewScenariosRunRequest(server string, params *ScenariosRunParams, body ScenariosRunJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewScenariosRunRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewScenariosRunRequestWithBody constructs an http.Request for the ScenariosRun method, with any body, and a specified content type
+func NewScenariosRunRequestWithBody(server string, params *ScenariosRunParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/scenarios")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+		if params.ProjectHeader != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Mockcloud-Project", *params.ProjectHeader, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Mockcloud-Project", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewScenariosValidateRequest calls the generic ScenariosValidate builder with application/json body
+func NewScenariosValidateRequest(server string, body ScenariosValidateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewScenariosValidateRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewScenariosValidateRequestWithBody constructs an http.Request for the ScenariosValidate method, with any body, and a specified content type
+func NewScenariosValidateRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/scenarios/validate")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewScenariosDeleteRequest constructs an http.Request for the ScenariosDelete method
+func NewScenariosDeleteRequest(server string, id Id, params *ScenariosDeleteParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/scenarios/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.ProjectHeader != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Mockcloud-Project", *params.ProjectHeader, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Mockcloud-Project", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewScenariosGetRequest constructs an http.Request for the ScenariosGet method
+func NewScenariosGetRequest(server string, id Id, params *ScenariosGetParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/scenarios/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.ProjectHeader != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Mockcloud-Project", *params.ProjectHeader, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Mockcloud-Project", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewScenariosStopRequest constructs an http.Request for the ScenariosStop method
+func NewScenariosStopRequest(server string, id Id, params *ScenariosStopParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/scenarios/%s/stop", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.IdempotencyKey != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam1)
+		}
+
+		if params.ProjectHeader != nil {
+			var headerParam2 string
+
+			headerParam2, err = runtime.StyleParamWithOptions("simple", false, "X-Mockcloud-Project", *params.ProjectHeader, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Mockcloud-Project", headerParam2)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewSnapshotSaveRequest constructs an http.Request for the SnapshotSave method
+func NewSnapshotSaveRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/snapshot")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewSnapshotRestoreRequestWithBody constructs an http.Request for the SnapshotRestore method, with any body, and a specified content type
+func NewSnapshotRestoreRequestWithBody(server string, params *SnapshotRestoreParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/snapshot")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Clock != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "clock", *params.Clock, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
 	if err != nil {
 		return nil, err
 	}
@@ -4665,6 +9551,40 @@ func NewZonesPutRequestWithBody(server string, name NameInPath, contentType stri
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewZonesCapacityRequest constructs an http.Request for the ZonesCapacity method
+func NewZonesCapacityRequest(server string, name NameInPath) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/zones/%s/capacity", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -5014,6 +9934,240 @@ func NewAddressesUpdateRequestWithBody(server string, id Id, params *AddressesUp
 			}
 
 			req.Header.Set("X-Mockcloud-Project", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewCallsListOwnRequest constructs an http.Request for the CallsListOwn method
+func NewCallsListOwnRequest(server string, params *CallsListOwnParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/calls")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageToken != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_token", *params.PageToken, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Caller != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "caller", *params.Caller, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Operation != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "operation", *params.Operation, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.ProjectHeader != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Mockcloud-Project", *params.ProjectHeader, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Mockcloud-Project", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewCallsCountersOwnRequest constructs an http.Request for the CallsCountersOwn method
+func NewCallsCountersOwnRequest(server string, params *CallsCountersOwnParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/calls/counters")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Caller != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "caller", *params.Caller, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Operation != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "operation", *params.Operation, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.ProjectHeader != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Mockcloud-Project", *params.ProjectHeader, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Mockcloud-Project", headerParam0)
 		}
 
 	}
@@ -5797,8 +10951,19 @@ func NewInstancesStartRequest(server string, id Id, params *InstancesStartParams
 	return req, nil
 }
 
-// NewInstancesStopRequest constructs an http.Request for the InstancesStop method
-func NewInstancesStopRequest(server string, id Id, params *InstancesStopParams) (*http.Request, error) {
+// NewInstancesStopRequest calls the generic InstancesStop builder with application/json body
+func NewInstancesStopRequest(server string, id Id, params *InstancesStopParams, body InstancesStopJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewInstancesStopRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewInstancesStopRequestWithBody constructs an http.Request for the InstancesStop method, with any body, and a specified content type
+func NewInstancesStopRequestWithBody(server string, id Id, params *InstancesStopParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -5823,10 +10988,12 @@ func NewInstancesStopRequest(server string, id Id, params *InstancesStopParams) 
 		return nil, err
 	}
 
-	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
 	if err != nil {
 		return nil, err
 	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	if params != nil {
 
@@ -5868,8 +11035,19 @@ func NewInstancesStopRequest(server string, id Id, params *InstancesStopParams) 
 	return req, nil
 }
 
-// NewInstancesTerminateRequest constructs an http.Request for the InstancesTerminate method
-func NewInstancesTerminateRequest(server string, id Id, params *InstancesTerminateParams) (*http.Request, error) {
+// NewInstancesTerminateRequest calls the generic InstancesTerminate builder with application/json body
+func NewInstancesTerminateRequest(server string, id Id, params *InstancesTerminateParams, body InstancesTerminateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewInstancesTerminateRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewInstancesTerminateRequestWithBody constructs an http.Request for the InstancesTerminate method, with any body, and a specified content type
+func NewInstancesTerminateRequestWithBody(server string, id Id, params *InstancesTerminateParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -5894,10 +11072,12 @@ func NewInstancesTerminateRequest(server string, id Id, params *InstancesTermina
 		return nil, err
 	}
 
-	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
 	if err != nil {
 		return nil, err
 	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	if params != nil {
 
@@ -6464,6 +11644,48 @@ func NewProjectGetRequest(server string, params *ProjectGetParams) (*http.Reques
 	}
 
 	operationPath := fmt.Sprintf("/v1/project")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.ProjectHeader != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Mockcloud-Project", *params.ProjectHeader, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Mockcloud-Project", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewQuotasGetOwnRequest constructs an http.Request for the QuotasGetOwn method
+func NewQuotasGetOwnRequest(server string, params *QuotasGetOwnParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/quotas")
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -7619,6 +12841,31 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /readyz (the `MetaReadyz` operationId).
 	MetaReadyzWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*MetaReadyzResponse, error)
 
+	// CallsListWithResponse The call log, newest first.
+	//
+	// `caller` is the token by its id (never the token itself) and the user agent, cut to 127 printable characters. Times of a call are those of its answer. A call without an answer has status 0.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /sim/v1/calls (the `CallsList` operationId).
+	CallsListWithResponse(ctx context.Context, params *CallsListParams, reqEditors ...RequestEditorFn) (*CallsListResponse, error)
+
+	// CallsResetWithResponse Begin counters and call log anew.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /sim/v1/calls/counters (the `CallsReset` operationId).
+	CallsResetWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*CallsResetResponse, error)
+
+	// CallsCountersWithResponse How often each caller called which operation.
+	//
+	// Since the server started or the counters were reset; with `since` counted from the call log, and `complete` says whether that goes back so far.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /sim/v1/calls/counters (the `CallsCounters` operationId).
+	CallsCountersWithResponse(ctx context.Context, params *CallsCountersParams, reqEditors ...RequestEditorFn) (*CallsCountersResponse, error)
+
 	// ClockGetWithResponse The cloud's clock.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -7675,6 +12922,97 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /sim/v1/clock/resume (the `ClockResume` operationId).
 	ClockResumeWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ClockResumeResponse, error)
 
+	// ClustersListWithResponse List the adopted kind clusters.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /sim/v1/clusters (the `ClustersList` operationId).
+	ClustersListWithResponse(ctx context.Context, params *ClustersListParams, reqEditors ...RequestEditorFn) (*ClustersListResponse, error)
+
+	// ClustersCreateWithBodyWithResponse Adopt a kind cluster: its containers become instances.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /sim/v1/clusters (the `ClustersCreate` operationId).
+	ClustersCreateWithBodyWithResponse(ctx context.Context, params *ClustersCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ClustersCreateResponse, error)
+
+	// ClustersCreateWithResponse Adopt a kind cluster: its containers become instances.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /sim/v1/clusters (the `ClustersCreate` operationId).
+	ClustersCreateWithResponse(ctx context.Context, params *ClustersCreateParams, body ClustersCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*ClustersCreateResponse, error)
+
+	// ClustersDeleteWithResponse Forget a cluster and its instances; the containers stay.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /sim/v1/clusters/{name} (the `ClustersDelete` operationId).
+	ClustersDeleteWithResponse(ctx context.Context, name NameInPath, params *ClustersDeleteParams, reqEditors ...RequestEditorFn) (*ClustersDeleteResponse, error)
+
+	// ClustersGetWithResponse Get an adopted cluster.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /sim/v1/clusters/{name} (the `ClustersGet` operationId).
+	ClustersGetWithResponse(ctx context.Context, name NameInPath, params *ClustersGetParams, reqEditors ...RequestEditorFn) (*ClustersGetResponse, error)
+
+	// EventsDigestWithResponse One hash of the whole event log: the same seed and the same calls on a manual clock give the same.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /sim/v1/events/digest (the `EventsDigest` operationId).
+	EventsDigestWithResponse(ctx context.Context, params *EventsDigestParams, reqEditors ...RequestEditorFn) (*EventsDigestResponse, error)
+
+	// FaultsClearWithResponse Remove all fault rules, or those of one project.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /sim/v1/faults (the `FaultsClear` operationId).
+	FaultsClearWithResponse(ctx context.Context, params *FaultsClearParams, reqEditors ...RequestEditorFn) (*FaultsClearResponse, error)
+
+	// FaultsListWithResponse List fault rules, in the order in which they are asked.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /sim/v1/faults (the `FaultsList` operationId).
+	FaultsListWithResponse(ctx context.Context, params *FaultsListParams, reqEditors ...RequestEditorFn) (*FaultsListResponse, error)
+
+	// FaultsCreateWithBodyWithResponse Add a fault rule. Calls that match it from now on meet its effect.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /sim/v1/faults (the `FaultsCreate` operationId).
+	FaultsCreateWithBodyWithResponse(ctx context.Context, params *FaultsCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*FaultsCreateResponse, error)
+
+	// FaultsCreateWithResponse Add a fault rule. Calls that match it from now on meet its effect.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /sim/v1/faults (the `FaultsCreate` operationId).
+	FaultsCreateWithResponse(ctx context.Context, params *FaultsCreateParams, body FaultsCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*FaultsCreateResponse, error)
+
+	// FaultsDeleteWithResponse Remove a fault rule. Calls that are waiting because of it go on waiting.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /sim/v1/faults/{id} (the `FaultsDelete` operationId).
+	FaultsDeleteWithResponse(ctx context.Context, id Id, params *FaultsDeleteParams, reqEditors ...RequestEditorFn) (*FaultsDeleteResponse, error)
+
+	// FaultsGetWithResponse Get a fault rule, with its counters as of its last firing.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /sim/v1/faults/{id} (the `FaultsGet` operationId).
+	FaultsGetWithResponse(ctx context.Context, id Id, reqEditors ...RequestEditorFn) (*FaultsGetResponse, error)
+
+	// FaultsStatsWithResponse The counters of a rule as they are now.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /sim/v1/faults/{id}/stats (the `FaultsStats` operationId).
+	FaultsStatsWithResponse(ctx context.Context, id Id, reqEditors ...RequestEditorFn) (*FaultsStatsResponse, error)
+
 	// InstanceTypesDeleteWithResponse Delete an instance type that no instance has.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -7695,6 +13033,27 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /sim/v1/instance-types/{name} (the `InstanceTypesPut` operationId).
 	InstanceTypesPutWithResponse(ctx context.Context, name NameInPath, body InstanceTypesPutJSONRequestBody, reqEditors ...RequestEditorFn) (*InstanceTypesPutResponse, error)
+
+	// InstancesCancelInterruptWithResponse Cancel the notices whose action has not started.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /sim/v1/instances/{id}/interrupt (the `InstancesCancelInterrupt` operationId).
+	InstancesCancelInterruptWithResponse(ctx context.Context, id Id, params *InstancesCancelInterruptParams, reqEditors ...RequestEditorFn) (*InstancesCancelInterruptResponse, error)
+
+	// InstancesInterruptWithBodyWithResponse Give an instance notice of an interruption; its action follows at the deadline.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /sim/v1/instances/{id}/interrupt (the `InstancesInterrupt` operationId).
+	InstancesInterruptWithBodyWithResponse(ctx context.Context, id Id, params *InstancesInterruptParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*InstancesInterruptResponse, error)
+
+	// InstancesInterruptWithResponse Give an instance notice of an interruption; its action follows at the deadline.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /sim/v1/instances/{id}/interrupt (the `InstancesInterrupt` operationId).
+	InstancesInterruptWithResponse(ctx context.Context, id Id, params *InstancesInterruptParams, body InstancesInterruptJSONRequestBody, reqEditors ...RequestEditorFn) (*InstancesInterruptResponse, error)
 
 	// LatenciesListWithResponse How long each timed transition takes, where it was set.
 	//
@@ -7745,7 +13104,7 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /sim/v1/projects (the `ProjectsCreate` operationId).
 	ProjectsCreateWithResponse(ctx context.Context, body ProjectsCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*ProjectsCreateResponse, error)
 
-	// ProjectsDeleteWithResponse Delete a project and everything in it; the default project stays.
+	// ProjectsDeleteWithResponse End a project, with everything of it.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -7758,6 +13117,70 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /sim/v1/projects/{name} (the `ProjectsGet` operationId).
 	ProjectsGetWithResponse(ctx context.Context, name NameInPath, reqEditors ...RequestEditorFn) (*ProjectsGetResponse, error)
+
+	// ProjectsUpdateWithBodyWithResponse Change when a project ends.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /sim/v1/projects/{name} (the `ProjectsUpdate` operationId).
+	ProjectsUpdateWithBodyWithResponse(ctx context.Context, name NameInPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProjectsUpdateResponse, error)
+
+	// ProjectsUpdateWithResponse Change when a project ends.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /sim/v1/projects/{name} (the `ProjectsUpdate` operationId).
+	ProjectsUpdateWithResponse(ctx context.Context, name NameInPath, body ProjectsUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*ProjectsUpdateResponse, error)
+
+	// QuotasDeleteWithResponse Take all limits from a project.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /sim/v1/projects/{name}/quotas (the `QuotasDelete` operationId).
+	QuotasDeleteWithResponse(ctx context.Context, name NameInPath, reqEditors ...RequestEditorFn) (*QuotasDeleteResponse, error)
+
+	// QuotasGetWithResponse The limits of a project, and what is used.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /sim/v1/projects/{name}/quotas (the `QuotasGet` operationId).
+	QuotasGetWithResponse(ctx context.Context, name NameInPath, reqEditors ...RequestEditorFn) (*QuotasGetResponse, error)
+
+	// QuotasUpdateWithBodyWithResponse Change limits of a project.
+	//
+	// What is absent stays as it is; null takes a limit away.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /sim/v1/projects/{name}/quotas (the `QuotasUpdate` operationId).
+	QuotasUpdateWithBodyWithResponse(ctx context.Context, name NameInPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*QuotasUpdateResponse, error)
+
+	// QuotasUpdateWithResponse Change limits of a project.
+	//
+	// What is absent stays as it is; null takes a limit away.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /sim/v1/projects/{name}/quotas (the `QuotasUpdate` operationId).
+	QuotasUpdateWithResponse(ctx context.Context, name NameInPath, body QuotasUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*QuotasUpdateResponse, error)
+
+	// QuotasPutWithBodyWithResponse Limit a project.
+	//
+	// What is absent is not limited. What is there already stays when a limit is lowered.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /sim/v1/projects/{name}/quotas (the `QuotasPut` operationId).
+	QuotasPutWithBodyWithResponse(ctx context.Context, name NameInPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*QuotasPutResponse, error)
+
+	// QuotasPutWithResponse Limit a project.
+	//
+	// What is absent is not limited. What is there already stays when a limit is lowered.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /sim/v1/projects/{name}/quotas (the `QuotasPut` operationId).
+	QuotasPutWithResponse(ctx context.Context, name NameInPath, body QuotasPutJSONRequestBody, reqEditors ...RequestEditorFn) (*QuotasPutResponse, error)
 
 	// ProjectsCreateTokenWithBodyWithResponse Make a token for a project.
 	//
@@ -7772,6 +13195,122 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /sim/v1/projects/{name}/tokens (the `ProjectsCreateToken` operationId).
 	ProjectsCreateTokenWithResponse(ctx context.Context, name NameInPath, body ProjectsCreateTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*ProjectsCreateTokenResponse, error)
+
+	// RecordingStopWithResponse End the recording; it is kept until the next one.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /sim/v1/recording (the `RecordingStop` operationId).
+	RecordingStopWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*RecordingStopResponse, error)
+
+	// RecordingGetWithResponse Whether something is being recorded.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /sim/v1/recording (the `RecordingGet` operationId).
+	RecordingGetWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*RecordingGetResponse, error)
+
+	// RecordingStartWithResponse Record every change that is asked for from now on, with its cloud time.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /sim/v1/recording (the `RecordingStart` operationId).
+	RecordingStartWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*RecordingStartResponse, error)
+
+	// RecordingSaveWithResponse The recording, so far or to its end, as JSON Lines.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /sim/v1/recording/file (the `RecordingSave` operationId).
+	RecordingSaveWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*RecordingSaveResponse, error)
+
+	// RecordingReplayWithBodyWithResponse Apply a recording to a cloud in the state in which the recording began: the same event log comes out. The clock stands still afterwards.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /sim/v1/replay (the `RecordingReplay` operationId).
+	RecordingReplayWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RecordingReplayResponse, error)
+
+	// CloudResetWithResponse Back to what the cloud began with: catalogue, seed file, first revision, start of the clock. Event streams end.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /sim/v1/reset (the `CloudReset` operationId).
+	CloudResetWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*CloudResetResponse, error)
+
+	// ScenariosListWithResponse List scenarios, those that are over among them.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /sim/v1/scenarios (the `ScenariosList` operationId).
+	ScenariosListWithResponse(ctx context.Context, params *ScenariosListParams, reqEditors ...RequestEditorFn) (*ScenariosListResponse, error)
+
+	// ScenariosRunWithBodyWithResponse Run a scenario.
+	//
+	// Its steps are carried out in cloud time by the server: with a manual clock somebody must advance it. What is wrong with it is told as file:line:column: field: message.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /sim/v1/scenarios (the `ScenariosRun` operationId).
+	ScenariosRunWithBodyWithResponse(ctx context.Context, params *ScenariosRunParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ScenariosRunResponse, error)
+
+	// ScenariosRunWithResponse Run a scenario.
+	//
+	// Its steps are carried out in cloud time by the server: with a manual clock somebody must advance it. What is wrong with it is told as file:line:column: field: message.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /sim/v1/scenarios (the `ScenariosRun` operationId).
+	ScenariosRunWithResponse(ctx context.Context, params *ScenariosRunParams, body ScenariosRunJSONRequestBody, reqEditors ...RequestEditorFn) (*ScenariosRunResponse, error)
+
+	// ScenariosValidateWithBodyWithResponse Say what is wrong with a scenario without running it.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /sim/v1/scenarios/validate (the `ScenariosValidate` operationId).
+	ScenariosValidateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ScenariosValidateResponse, error)
+
+	// ScenariosValidateWithResponse Say what is wrong with a scenario without running it.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /sim/v1/scenarios/validate (the `ScenariosValidate` operationId).
+	ScenariosValidateWithResponse(ctx context.Context, body ScenariosValidateJSONRequestBody, reqEditors ...RequestEditorFn) (*ScenariosValidateResponse, error)
+
+	// ScenariosDeleteWithResponse Stop a scenario if it runs, and forget it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /sim/v1/scenarios/{id} (the `ScenariosDelete` operationId).
+	ScenariosDeleteWithResponse(ctx context.Context, id Id, params *ScenariosDeleteParams, reqEditors ...RequestEditorFn) (*ScenariosDeleteResponse, error)
+
+	// ScenariosGetWithResponse Get a scenario with the results of its steps.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /sim/v1/scenarios/{id} (the `ScenariosGet` operationId).
+	ScenariosGetWithResponse(ctx context.Context, id Id, params *ScenariosGetParams, reqEditors ...RequestEditorFn) (*ScenariosGetResponse, error)
+
+	// ScenariosStopWithResponse Stop a scenario; its cleanup is carried out.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /sim/v1/scenarios/{id}/stop (the `ScenariosStop` operationId).
+	ScenariosStopWithResponse(ctx context.Context, id Id, params *ScenariosStopParams, reqEditors ...RequestEditorFn) (*ScenariosStopResponse, error)
+
+	// SnapshotSaveWithResponse Download the whole cloud as one SQLite file, consistent at one moment; changes go on meanwhile.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /sim/v1/snapshot (the `SnapshotSave` operationId).
+	SnapshotSaveWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*SnapshotSaveResponse, error)
+
+	// SnapshotRestoreWithBodyWithResponse Replace the whole cloud by a snapshot: all of it or, when the file cannot be taken, nothing. Event streams end.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /sim/v1/snapshot (the `SnapshotRestore` operationId).
+	SnapshotRestoreWithBodyWithResponse(ctx context.Context, params *SnapshotRestoreParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SnapshotRestoreResponse, error)
 
 	// ZonesDeleteWithResponse Delete a zone without instances.
 	//
@@ -7793,6 +13332,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /sim/v1/zones/{name} (the `ZonesPut` operationId).
 	ZonesPutWithResponse(ctx context.Context, name NameInPath, body ZonesPutJSONRequestBody, reqEditors ...RequestEditorFn) (*ZonesPutResponse, error)
+
+	// ZonesCapacityWithResponse The places of a zone: taken and left.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /sim/v1/zones/{name}/capacity (the `ZonesCapacity` operationId).
+	ZonesCapacityWithResponse(ctx context.Context, name NameInPath, reqEditors ...RequestEditorFn) (*ZonesCapacityResponse, error)
 
 	// AddressesListWithResponse List reserved addresses, in creation order.
 	//
@@ -7851,6 +13397,24 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PATCH /v1/addresses/{id} (the `AddressesUpdate` operationId).
 	AddressesUpdateWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, id Id, params *AddressesUpdateParams, body AddressesUpdateApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*AddressesUpdateResponse, error)
+
+	// CallsListOwnWithResponse The calls that act on the caller's project, newest first.
+	//
+	// `caller` is the token by its id (never the token itself) and the user agent, cut to 127 printable characters. Times of a call are those of its answer. A call without an answer has status 0.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/calls (the `CallsListOwn` operationId).
+	CallsListOwnWithResponse(ctx context.Context, params *CallsListOwnParams, reqEditors ...RequestEditorFn) (*CallsListOwnResponse, error)
+
+	// CallsCountersOwnWithResponse How often each caller called which operation, on the caller's project.
+	//
+	// Since the server started or the counters were reset; with `since` counted from the call log, and `complete` says whether that goes back so far.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/calls/counters (the `CallsCountersOwn` operationId).
+	CallsCountersOwnWithResponse(ctx context.Context, params *CallsCountersOwnParams, reqEditors ...RequestEditorFn) (*CallsCountersOwnResponse, error)
 
 	// EventsListWithResponse Events after a revision: as JSON, or as a stream of server-sent events.
 	//
@@ -7945,19 +13509,33 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/instances/{id}/start (the `InstancesStart` operationId).
 	InstancesStartWithResponse(ctx context.Context, id Id, params *InstancesStartParams, reqEditors ...RequestEditorFn) (*InstancesStartResponse, error)
 
-	// InstancesStopWithResponse Stop a running instance.
+	// InstancesStopWithBodyWithResponse Stop a running instance.
 	//
-	// Returns a wrapper object for the known response body format(s).
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/instances/{id}/stop (the `InstancesStop` operationId).
-	InstancesStopWithResponse(ctx context.Context, id Id, params *InstancesStopParams, reqEditors ...RequestEditorFn) (*InstancesStopResponse, error)
+	InstancesStopWithBodyWithResponse(ctx context.Context, id Id, params *InstancesStopParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*InstancesStopResponse, error)
+
+	// InstancesStopWithResponse Stop a running instance.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/instances/{id}/stop (the `InstancesStop` operationId).
+	InstancesStopWithResponse(ctx context.Context, id Id, params *InstancesStopParams, body InstancesStopJSONRequestBody, reqEditors ...RequestEditorFn) (*InstancesStopResponse, error)
+
+	// InstancesTerminateWithBodyWithResponse Terminate an instance; harmless when it is terminated already.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/instances/{id}/terminate (the `InstancesTerminate` operationId).
+	InstancesTerminateWithBodyWithResponse(ctx context.Context, id Id, params *InstancesTerminateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*InstancesTerminateResponse, error)
 
 	// InstancesTerminateWithResponse Terminate an instance; harmless when it is terminated already.
 	//
-	// Returns a wrapper object for the known response body format(s).
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/instances/{id}/terminate (the `InstancesTerminate` operationId).
-	InstancesTerminateWithResponse(ctx context.Context, id Id, params *InstancesTerminateParams, reqEditors ...RequestEditorFn) (*InstancesTerminateResponse, error)
+	InstancesTerminateWithResponse(ctx context.Context, id Id, params *InstancesTerminateParams, body InstancesTerminateJSONRequestBody, reqEditors ...RequestEditorFn) (*InstancesTerminateResponse, error)
 
 	// LoadBalancersListWithResponse List load balancers, in creation order.
 	//
@@ -8044,6 +13622,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/project (the `ProjectGet` operationId).
 	ProjectGetWithResponse(ctx context.Context, params *ProjectGetParams, reqEditors ...RequestEditorFn) (*ProjectGetResponse, error)
+
+	// QuotasGetOwnWithResponse The limits of the caller's project, and what is used.
+	//
+	// What exceeds a quota is refused with 403 `quota_exceeded`. What finds the bucket of its class empty is refused with 429 `throttled`, `Retry-After` (seconds of real time) and RateLimit-Limit, -Remaining and -Reset; these come with every answer of a limited class. This operation and /v1/calls take no token.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/quotas (the `QuotasGetOwn` operationId).
+	QuotasGetOwnWithResponse(ctx context.Context, params *QuotasGetOwnParams, reqEditors ...RequestEditorFn) (*QuotasGetOwnResponse, error)
 
 	// RegionsListWithResponse List regions with their zones.
 	//
@@ -8389,6 +13976,157 @@ func (r MetaReadyzResponse) ContentType() string {
 	return ""
 }
 
+// CallsListResponse200Headers the declared response headers of an HTTP 200 response for CallsList
+type CallsListResponse200Headers struct {
+	XRequestId *string
+}
+
+type CallsListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CallList
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CallsListResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CallsListResponse) GetJSON200() *CallList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CallsListResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CallsListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CallsListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CallsListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CallsListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CallsResetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CallsResetResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CallsResetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CallsResetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CallsResetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CallsResetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CallsCountersResponse200Headers the declared response headers of an HTTP 200 response for CallsCounters
+type CallsCountersResponse200Headers struct {
+	XRequestId *string
+}
+
+type CallsCountersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CallCounters
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CallsCountersResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CallsCountersResponse) GetJSON200() *CallCounters {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CallsCountersResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CallsCountersResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CallsCountersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CallsCountersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CallsCountersResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // ClockGetResponse200Headers the declared response headers of an HTTP 200 response for ClockGet
 type ClockGetResponse200Headers struct {
 	XRequestId *string
@@ -8664,6 +14402,575 @@ func (r ClockResumeResponse) ContentType() string {
 	return ""
 }
 
+// ClustersListResponse200Headers the declared response headers of an HTTP 200 response for ClustersList
+type ClustersListResponse200Headers struct {
+	XRequestId *string
+}
+
+type ClustersListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ClusterList
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ClustersListResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ClustersListResponse) GetJSON200() *ClusterList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ClustersListResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ClustersListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ClustersListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ClustersListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ClustersListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ClustersCreateResponse201Headers the declared response headers of an HTTP 201 response for ClustersCreate
+type ClustersCreateResponse201Headers struct {
+	ETag       *string
+	Location   *string
+	XRequestId *string
+}
+
+type ClustersCreateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Cluster
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *ClustersCreateResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ClustersCreateResponse) GetJSON201() *Cluster {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ClustersCreateResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ClustersCreateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ClustersCreateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ClustersCreateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ClustersCreateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ClustersDeleteResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ClustersDeleteResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ClustersDeleteResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ClustersDeleteResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ClustersDeleteResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ClustersDeleteResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ClustersGetResponse200Headers the declared response headers of an HTTP 200 response for ClustersGet
+type ClustersGetResponse200Headers struct {
+	ETag       *string
+	XRequestId *string
+}
+
+type ClustersGetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Cluster
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ClustersGetResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ClustersGetResponse) GetJSON200() *Cluster {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ClustersGetResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ClustersGetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ClustersGetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ClustersGetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ClustersGetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// EventsDigestResponse200Headers the declared response headers of an HTTP 200 response for EventsDigest
+type EventsDigestResponse200Headers struct {
+	XRequestId *string
+}
+
+type EventsDigestResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *EventsDigest
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *EventsDigestResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r EventsDigestResponse) GetJSON200() *EventsDigest {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r EventsDigestResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r EventsDigestResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r EventsDigestResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EventsDigestResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r EventsDigestResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type FaultsClearResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r FaultsClearResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r FaultsClearResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r FaultsClearResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r FaultsClearResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r FaultsClearResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// FaultsListResponse200Headers the declared response headers of an HTTP 200 response for FaultsList
+type FaultsListResponse200Headers struct {
+	XRequestId *string
+}
+
+type FaultsListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *FaultList
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *FaultsListResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r FaultsListResponse) GetJSON200() *FaultList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r FaultsListResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r FaultsListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r FaultsListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r FaultsListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r FaultsListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// FaultsCreateResponse201Headers the declared response headers of an HTTP 201 response for FaultsCreate
+type FaultsCreateResponse201Headers struct {
+	ETag       *string
+	Location   *string
+	XRequestId *string
+}
+
+type FaultsCreateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Fault
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *FaultsCreateResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r FaultsCreateResponse) GetJSON201() *Fault {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r FaultsCreateResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r FaultsCreateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r FaultsCreateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r FaultsCreateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r FaultsCreateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type FaultsDeleteResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r FaultsDeleteResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r FaultsDeleteResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r FaultsDeleteResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r FaultsDeleteResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r FaultsDeleteResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// FaultsGetResponse200Headers the declared response headers of an HTTP 200 response for FaultsGet
+type FaultsGetResponse200Headers struct {
+	ETag       *string
+	XRequestId *string
+}
+
+type FaultsGetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Fault
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *FaultsGetResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r FaultsGetResponse) GetJSON200() *Fault {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r FaultsGetResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r FaultsGetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r FaultsGetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r FaultsGetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r FaultsGetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// FaultsStatsResponse200Headers the declared response headers of an HTTP 200 response for FaultsStats
+type FaultsStatsResponse200Headers struct {
+	XRequestId *string
+}
+
+type FaultsStatsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *FaultStats
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *FaultsStatsResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r FaultsStatsResponse) GetJSON200() *FaultStats {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r FaultsStatsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r FaultsStatsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r FaultsStatsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r FaultsStatsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r FaultsStatsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type InstanceTypesDeleteResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -8755,6 +15062,118 @@ func (r InstanceTypesPutResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r InstanceTypesPutResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// InstancesCancelInterruptResponse200Headers the declared response headers of an HTTP 200 response for InstancesCancelInterrupt
+type InstancesCancelInterruptResponse200Headers struct {
+	ETag       *string
+	XRequestId *string
+}
+
+type InstancesCancelInterruptResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Instance
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *InstancesCancelInterruptResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r InstancesCancelInterruptResponse) GetJSON200() *Instance {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r InstancesCancelInterruptResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r InstancesCancelInterruptResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r InstancesCancelInterruptResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r InstancesCancelInterruptResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r InstancesCancelInterruptResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// InstancesInterruptResponse202Headers the declared response headers of an HTTP 202 response for InstancesInterrupt
+type InstancesInterruptResponse202Headers struct {
+	ETag       *string
+	XRequestId *string
+}
+
+type InstancesInterruptResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Instance
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *InstancesInterruptResponse202Headers
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r InstancesInterruptResponse) GetJSON202() *Instance {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r InstancesInterruptResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r InstancesInterruptResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r InstancesInterruptResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r InstancesInterruptResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r InstancesInterruptResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -8978,7 +15397,7 @@ type ProjectsCreateResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON201 the response for an HTTP 201 `application/json` response
-	JSON201 *Project
+	JSON201 *ProjectMade
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Problem
 	// Headers201 the parsed response headers for an HTTP 201 response
@@ -8986,7 +15405,7 @@ type ProjectsCreateResponse struct {
 }
 
 // GetJSON201 returns the response for an HTTP 201 `application/json` response
-func (r ProjectsCreateResponse) GetJSON201() *Project {
+func (r ProjectsCreateResponse) GetJSON201() *ProjectMade {
 	return r.JSON201
 }
 
@@ -9121,6 +15540,270 @@ func (r ProjectsGetResponse) ContentType() string {
 	return ""
 }
 
+// ProjectsUpdateResponse200Headers the declared response headers of an HTTP 200 response for ProjectsUpdate
+type ProjectsUpdateResponse200Headers struct {
+	ETag       *string
+	XRequestId *string
+}
+
+type ProjectsUpdateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Project
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ProjectsUpdateResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ProjectsUpdateResponse) GetJSON200() *Project {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ProjectsUpdateResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ProjectsUpdateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ProjectsUpdateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ProjectsUpdateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ProjectsUpdateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type QuotasDeleteResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r QuotasDeleteResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r QuotasDeleteResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r QuotasDeleteResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r QuotasDeleteResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r QuotasDeleteResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// QuotasGetResponse200Headers the declared response headers of an HTTP 200 response for QuotasGet
+type QuotasGetResponse200Headers struct {
+	XRequestId *string
+}
+
+type QuotasGetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Quotas
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *QuotasGetResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r QuotasGetResponse) GetJSON200() *Quotas {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r QuotasGetResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r QuotasGetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r QuotasGetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r QuotasGetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r QuotasGetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// QuotasUpdateResponse200Headers the declared response headers of an HTTP 200 response for QuotasUpdate
+type QuotasUpdateResponse200Headers struct {
+	ETag       *string
+	XRequestId *string
+}
+
+type QuotasUpdateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *QuotaSettings
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *QuotasUpdateResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r QuotasUpdateResponse) GetJSON200() *QuotaSettings {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r QuotasUpdateResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r QuotasUpdateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r QuotasUpdateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r QuotasUpdateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r QuotasUpdateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// QuotasPutResponse200Headers the declared response headers of an HTTP 200 response for QuotasPut
+type QuotasPutResponse200Headers struct {
+	ETag       *string
+	XRequestId *string
+}
+
+type QuotasPutResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *QuotaSettings
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *QuotasPutResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r QuotasPutResponse) GetJSON200() *QuotaSettings {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r QuotasPutResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r QuotasPutResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r QuotasPutResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r QuotasPutResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r QuotasPutResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // ProjectsCreateTokenResponse201Headers the declared response headers of an HTTP 201 response for ProjectsCreateToken
 type ProjectsCreateTokenResponse201Headers struct {
 	XRequestId *string
@@ -9170,6 +15853,754 @@ func (r ProjectsCreateTokenResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ProjectsCreateTokenResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RecordingStopResponse200Headers the declared response headers of an HTTP 200 response for RecordingStop
+type RecordingStopResponse200Headers struct {
+	XRequestId *string
+}
+
+type RecordingStopResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Recording
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RecordingStopResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RecordingStopResponse) GetJSON200() *Recording {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RecordingStopResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RecordingStopResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RecordingStopResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RecordingStopResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RecordingStopResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RecordingGetResponse200Headers the declared response headers of an HTTP 200 response for RecordingGet
+type RecordingGetResponse200Headers struct {
+	XRequestId *string
+}
+
+type RecordingGetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Recording
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RecordingGetResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RecordingGetResponse) GetJSON200() *Recording {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RecordingGetResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RecordingGetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RecordingGetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RecordingGetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RecordingGetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RecordingStartResponse200Headers the declared response headers of an HTTP 200 response for RecordingStart
+type RecordingStartResponse200Headers struct {
+	XRequestId *string
+}
+
+type RecordingStartResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Recording
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RecordingStartResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RecordingStartResponse) GetJSON200() *Recording {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RecordingStartResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RecordingStartResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RecordingStartResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RecordingStartResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RecordingStartResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RecordingSaveResponse200Headers the declared response headers of an HTTP 200 response for RecordingSave
+type RecordingSaveResponse200Headers struct {
+	ContentDisposition *string
+	XRequestId         *string
+}
+
+type RecordingSaveResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RecordingSaveResponse200Headers
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RecordingSaveResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RecordingSaveResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RecordingSaveResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RecordingSaveResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RecordingSaveResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RecordingReplayResponse200Headers the declared response headers of an HTTP 200 response for RecordingReplay
+type RecordingReplayResponse200Headers struct {
+	XRequestId *string
+}
+
+type RecordingReplayResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Replayed
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RecordingReplayResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RecordingReplayResponse) GetJSON200() *Replayed {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RecordingReplayResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RecordingReplayResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RecordingReplayResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RecordingReplayResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RecordingReplayResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CloudResetResponse200Headers the declared response headers of an HTTP 200 response for CloudReset
+type CloudResetResponse200Headers struct {
+	XRequestId *string
+}
+
+type CloudResetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CloudState
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CloudResetResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CloudResetResponse) GetJSON200() *CloudState {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CloudResetResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CloudResetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CloudResetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CloudResetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CloudResetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ScenariosListResponse200Headers the declared response headers of an HTTP 200 response for ScenariosList
+type ScenariosListResponse200Headers struct {
+	XRequestId *string
+}
+
+type ScenariosListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ScenarioList
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ScenariosListResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ScenariosListResponse) GetJSON200() *ScenarioList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ScenariosListResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ScenariosListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ScenariosListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ScenariosListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ScenariosListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ScenariosRunResponse201Headers the declared response headers of an HTTP 201 response for ScenariosRun
+type ScenariosRunResponse201Headers struct {
+	ETag       *string
+	Location   *string
+	XRequestId *string
+}
+
+type ScenariosRunResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Scenario
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *ScenariosRunResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ScenariosRunResponse) GetJSON201() *Scenario {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ScenariosRunResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ScenariosRunResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ScenariosRunResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ScenariosRunResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ScenariosRunResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ScenariosValidateResponse200Headers the declared response headers of an HTTP 200 response for ScenariosValidate
+type ScenariosValidateResponse200Headers struct {
+	XRequestId *string
+}
+
+type ScenariosValidateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ScenarioVerdict
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ScenariosValidateResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ScenariosValidateResponse) GetJSON200() *ScenarioVerdict {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ScenariosValidateResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ScenariosValidateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ScenariosValidateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ScenariosValidateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ScenariosValidateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ScenariosDeleteResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ScenariosDeleteResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ScenariosDeleteResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ScenariosDeleteResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ScenariosDeleteResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ScenariosDeleteResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ScenariosGetResponse200Headers the declared response headers of an HTTP 200 response for ScenariosGet
+type ScenariosGetResponse200Headers struct {
+	ETag       *string
+	XRequestId *string
+}
+
+type ScenariosGetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Scenario
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ScenariosGetResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ScenariosGetResponse) GetJSON200() *Scenario {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ScenariosGetResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ScenariosGetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ScenariosGetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ScenariosGetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ScenariosGetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ScenariosStopResponse200Headers the declared response headers of an HTTP 200 response for ScenariosStop
+type ScenariosStopResponse200Headers struct {
+	ETag       *string
+	XRequestId *string
+}
+
+type ScenariosStopResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Scenario
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ScenariosStopResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ScenariosStopResponse) GetJSON200() *Scenario {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ScenariosStopResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ScenariosStopResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ScenariosStopResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ScenariosStopResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ScenariosStopResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// SnapshotSaveResponse200Headers the declared response headers of an HTTP 200 response for SnapshotSave
+type SnapshotSaveResponse200Headers struct {
+	ContentDisposition *string
+	XRequestId         *string
+}
+
+type SnapshotSaveResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *SnapshotSaveResponse200Headers
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r SnapshotSaveResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r SnapshotSaveResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SnapshotSaveResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SnapshotSaveResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SnapshotSaveResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// SnapshotRestoreResponse200Headers the declared response headers of an HTTP 200 response for SnapshotRestore
+type SnapshotRestoreResponse200Headers struct {
+	XRequestId *string
+}
+
+type SnapshotRestoreResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CloudState
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *SnapshotRestoreResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SnapshotRestoreResponse) GetJSON200() *CloudState {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r SnapshotRestoreResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r SnapshotRestoreResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SnapshotRestoreResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SnapshotRestoreResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SnapshotRestoreResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -9267,6 +16698,61 @@ func (r ZonesPutResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ZonesPutResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ZonesCapacityResponse200Headers the declared response headers of an HTTP 200 response for ZonesCapacity
+type ZonesCapacityResponse200Headers struct {
+	XRequestId *string
+}
+
+type ZonesCapacityResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ZoneCapacity
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ZonesCapacityResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ZonesCapacityResponse) GetJSON200() *ZoneCapacity {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ZonesCapacityResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ZonesCapacityResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ZonesCapacityResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ZonesCapacityResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ZonesCapacityResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -9532,6 +17018,116 @@ func (r AddressesUpdateResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r AddressesUpdateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CallsListOwnResponse200Headers the declared response headers of an HTTP 200 response for CallsListOwn
+type CallsListOwnResponse200Headers struct {
+	XRequestId *string
+}
+
+type CallsListOwnResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CallList
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CallsListOwnResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CallsListOwnResponse) GetJSON200() *CallList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CallsListOwnResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CallsListOwnResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CallsListOwnResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CallsListOwnResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CallsListOwnResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CallsCountersOwnResponse200Headers the declared response headers of an HTTP 200 response for CallsCountersOwn
+type CallsCountersOwnResponse200Headers struct {
+	XRequestId *string
+}
+
+type CallsCountersOwnResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CallCounters
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CallsCountersOwnResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CallsCountersOwnResponse) GetJSON200() *CallCounters {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CallsCountersOwnResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CallsCountersOwnResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CallsCountersOwnResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CallsCountersOwnResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CallsCountersOwnResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -10656,6 +18252,61 @@ func (r ProjectGetResponse) ContentType() string {
 	return ""
 }
 
+// QuotasGetOwnResponse200Headers the declared response headers of an HTTP 200 response for QuotasGetOwn
+type QuotasGetOwnResponse200Headers struct {
+	XRequestId *string
+}
+
+type QuotasGetOwnResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Quotas
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *QuotasGetOwnResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r QuotasGetOwnResponse) GetJSON200() *Quotas {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r QuotasGetOwnResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r QuotasGetOwnResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r QuotasGetOwnResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r QuotasGetOwnResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r QuotasGetOwnResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // RegionsListResponse200Headers the declared response headers of an HTTP 200 response for RegionsList
 type RegionsListResponse200Headers struct {
 	XRequestId *string
@@ -11531,6 +19182,49 @@ func (c *ClientWithResponses) MetaReadyzWithResponse(ctx context.Context, reqEdi
 	return ParseMetaReadyzResponse(rsp)
 }
 
+// CallsListWithResponse The call log, newest first.
+//
+// `caller` is the token by its id (never the token itself) and the user agent, cut to 127 printable characters. Times of a call are those of its answer. A call without an answer has status 0.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /sim/v1/calls (the `CallsList` operationId).
+func (c *ClientWithResponses) CallsListWithResponse(ctx context.Context, params *CallsListParams, reqEditors ...RequestEditorFn) (*CallsListResponse, error) {
+	rsp, err := c.CallsList(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCallsListResponse(rsp)
+}
+
+// CallsResetWithResponse Begin counters and call log anew.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /sim/v1/calls/counters (the `CallsReset` operationId).
+func (c *ClientWithResponses) CallsResetWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*CallsResetResponse, error) {
+	rsp, err := c.CallsReset(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCallsResetResponse(rsp)
+}
+
+// CallsCountersWithResponse How often each caller called which operation.
+//
+// Since the server started or the counters were reset; with `since` counted from the call log, and `complete` says whether that goes back so far.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /sim/v1/calls/counters (the `CallsCounters` operationId).
+func (c *ClientWithResponses) CallsCountersWithResponse(ctx context.Context, params *CallsCountersParams, reqEditors ...RequestEditorFn) (*CallsCountersResponse, error) {
+	rsp, err := c.CallsCounters(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCallsCountersResponse(rsp)
+}
+
 // ClockGetWithResponse The cloud's clock.
 //
 // Returns a wrapper object for the known response body format(s).
@@ -11635,6 +19329,175 @@ func (c *ClientWithResponses) ClockResumeWithResponse(ctx context.Context, reqEd
 	return ParseClockResumeResponse(rsp)
 }
 
+// ClustersListWithResponse List the adopted kind clusters.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /sim/v1/clusters (the `ClustersList` operationId).
+func (c *ClientWithResponses) ClustersListWithResponse(ctx context.Context, params *ClustersListParams, reqEditors ...RequestEditorFn) (*ClustersListResponse, error) {
+	rsp, err := c.ClustersList(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseClustersListResponse(rsp)
+}
+
+// ClustersCreateWithBodyWithResponse Adopt a kind cluster: its containers become instances.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /sim/v1/clusters (the `ClustersCreate` operationId).
+func (c *ClientWithResponses) ClustersCreateWithBodyWithResponse(ctx context.Context, params *ClustersCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ClustersCreateResponse, error) {
+	rsp, err := c.ClustersCreateWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseClustersCreateResponse(rsp)
+}
+
+// ClustersCreateWithResponse Adopt a kind cluster: its containers become instances.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /sim/v1/clusters (the `ClustersCreate` operationId).
+func (c *ClientWithResponses) ClustersCreateWithResponse(ctx context.Context, params *ClustersCreateParams, body ClustersCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*ClustersCreateResponse, error) {
+	rsp, err := c.ClustersCreate(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseClustersCreateResponse(rsp)
+}
+
+// ClustersDeleteWithResponse Forget a cluster and its instances; the containers stay.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /sim/v1/clusters/{name} (the `ClustersDelete` operationId).
+func (c *ClientWithResponses) ClustersDeleteWithResponse(ctx context.Context, name NameInPath, params *ClustersDeleteParams, reqEditors ...RequestEditorFn) (*ClustersDeleteResponse, error) {
+	rsp, err := c.ClustersDelete(ctx, name, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseClustersDeleteResponse(rsp)
+}
+
+// ClustersGetWithResponse Get an adopted cluster.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /sim/v1/clusters/{name} (the `ClustersGet` operationId).
+func (c *ClientWithResponses) ClustersGetWithResponse(ctx context.Context, name NameInPath, params *ClustersGetParams, reqEditors ...RequestEditorFn) (*ClustersGetResponse, error) {
+	rsp, err := c.ClustersGet(ctx, name, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseClustersGetResponse(rsp)
+}
+
+// EventsDigestWithResponse One hash of the whole event log: the same seed and the same calls on a manual clock give the same.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /sim/v1/events/digest (the `EventsDigest` operationId).
+func (c *ClientWithResponses) EventsDigestWithResponse(ctx context.Context, params *EventsDigestParams, reqEditors ...RequestEditorFn) (*EventsDigestResponse, error) {
+	rsp, err := c.EventsDigest(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEventsDigestResponse(rsp)
+}
+
+// FaultsClearWithResponse Remove all fault rules, or those of one project.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /sim/v1/faults (the `FaultsClear` operationId).
+func (c *ClientWithResponses) FaultsClearWithResponse(ctx context.Context, params *FaultsClearParams, reqEditors ...RequestEditorFn) (*FaultsClearResponse, error) {
+	rsp, err := c.FaultsClear(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseFaultsClearResponse(rsp)
+}
+
+// FaultsListWithResponse List fault rules, in the order in which they are asked.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /sim/v1/faults (the `FaultsList` operationId).
+func (c *ClientWithResponses) FaultsListWithResponse(ctx context.Context, params *FaultsListParams, reqEditors ...RequestEditorFn) (*FaultsListResponse, error) {
+	rsp, err := c.FaultsList(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseFaultsListResponse(rsp)
+}
+
+// FaultsCreateWithBodyWithResponse Add a fault rule. Calls that match it from now on meet its effect.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /sim/v1/faults (the `FaultsCreate` operationId).
+func (c *ClientWithResponses) FaultsCreateWithBodyWithResponse(ctx context.Context, params *FaultsCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*FaultsCreateResponse, error) {
+	rsp, err := c.FaultsCreateWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseFaultsCreateResponse(rsp)
+}
+
+// FaultsCreateWithResponse Add a fault rule. Calls that match it from now on meet its effect.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /sim/v1/faults (the `FaultsCreate` operationId).
+func (c *ClientWithResponses) FaultsCreateWithResponse(ctx context.Context, params *FaultsCreateParams, body FaultsCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*FaultsCreateResponse, error) {
+	rsp, err := c.FaultsCreate(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseFaultsCreateResponse(rsp)
+}
+
+// FaultsDeleteWithResponse Remove a fault rule. Calls that are waiting because of it go on waiting.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /sim/v1/faults/{id} (the `FaultsDelete` operationId).
+func (c *ClientWithResponses) FaultsDeleteWithResponse(ctx context.Context, id Id, params *FaultsDeleteParams, reqEditors ...RequestEditorFn) (*FaultsDeleteResponse, error) {
+	rsp, err := c.FaultsDelete(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseFaultsDeleteResponse(rsp)
+}
+
+// FaultsGetWithResponse Get a fault rule, with its counters as of its last firing.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /sim/v1/faults/{id} (the `FaultsGet` operationId).
+func (c *ClientWithResponses) FaultsGetWithResponse(ctx context.Context, id Id, reqEditors ...RequestEditorFn) (*FaultsGetResponse, error) {
+	rsp, err := c.FaultsGet(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseFaultsGetResponse(rsp)
+}
+
+// FaultsStatsWithResponse The counters of a rule as they are now.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /sim/v1/faults/{id}/stats (the `FaultsStats` operationId).
+func (c *ClientWithResponses) FaultsStatsWithResponse(ctx context.Context, id Id, reqEditors ...RequestEditorFn) (*FaultsStatsResponse, error) {
+	rsp, err := c.FaultsStats(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseFaultsStatsResponse(rsp)
+}
+
 // InstanceTypesDeleteWithResponse Delete an instance type that no instance has.
 //
 // Returns a wrapper object for the known response body format(s).
@@ -11672,6 +19535,45 @@ func (c *ClientWithResponses) InstanceTypesPutWithResponse(ctx context.Context, 
 		return nil, err
 	}
 	return ParseInstanceTypesPutResponse(rsp)
+}
+
+// InstancesCancelInterruptWithResponse Cancel the notices whose action has not started.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /sim/v1/instances/{id}/interrupt (the `InstancesCancelInterrupt` operationId).
+func (c *ClientWithResponses) InstancesCancelInterruptWithResponse(ctx context.Context, id Id, params *InstancesCancelInterruptParams, reqEditors ...RequestEditorFn) (*InstancesCancelInterruptResponse, error) {
+	rsp, err := c.InstancesCancelInterrupt(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseInstancesCancelInterruptResponse(rsp)
+}
+
+// InstancesInterruptWithBodyWithResponse Give an instance notice of an interruption; its action follows at the deadline.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /sim/v1/instances/{id}/interrupt (the `InstancesInterrupt` operationId).
+func (c *ClientWithResponses) InstancesInterruptWithBodyWithResponse(ctx context.Context, id Id, params *InstancesInterruptParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*InstancesInterruptResponse, error) {
+	rsp, err := c.InstancesInterruptWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseInstancesInterruptResponse(rsp)
+}
+
+// InstancesInterruptWithResponse Give an instance notice of an interruption; its action follows at the deadline.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /sim/v1/instances/{id}/interrupt (the `InstancesInterrupt` operationId).
+func (c *ClientWithResponses) InstancesInterruptWithResponse(ctx context.Context, id Id, params *InstancesInterruptParams, body InstancesInterruptJSONRequestBody, reqEditors ...RequestEditorFn) (*InstancesInterruptResponse, error) {
+	rsp, err := c.InstancesInterrupt(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseInstancesInterruptResponse(rsp)
 }
 
 // LatenciesListWithResponse How long each timed transition takes, where it was set.
@@ -11765,7 +19667,7 @@ func (c *ClientWithResponses) ProjectsCreateWithResponse(ctx context.Context, bo
 	return ParseProjectsCreateResponse(rsp)
 }
 
-// ProjectsDeleteWithResponse Delete a project and everything in it; the default project stays.
+// ProjectsDeleteWithResponse End a project, with everything of it.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -11789,6 +19691,118 @@ func (c *ClientWithResponses) ProjectsGetWithResponse(ctx context.Context, name 
 		return nil, err
 	}
 	return ParseProjectsGetResponse(rsp)
+}
+
+// ProjectsUpdateWithBodyWithResponse Change when a project ends.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /sim/v1/projects/{name} (the `ProjectsUpdate` operationId).
+func (c *ClientWithResponses) ProjectsUpdateWithBodyWithResponse(ctx context.Context, name NameInPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProjectsUpdateResponse, error) {
+	rsp, err := c.ProjectsUpdateWithBody(ctx, name, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProjectsUpdateResponse(rsp)
+}
+
+// ProjectsUpdateWithResponse Change when a project ends.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /sim/v1/projects/{name} (the `ProjectsUpdate` operationId).
+func (c *ClientWithResponses) ProjectsUpdateWithResponse(ctx context.Context, name NameInPath, body ProjectsUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*ProjectsUpdateResponse, error) {
+	rsp, err := c.ProjectsUpdate(ctx, name, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProjectsUpdateResponse(rsp)
+}
+
+// QuotasDeleteWithResponse Take all limits from a project.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /sim/v1/projects/{name}/quotas (the `QuotasDelete` operationId).
+func (c *ClientWithResponses) QuotasDeleteWithResponse(ctx context.Context, name NameInPath, reqEditors ...RequestEditorFn) (*QuotasDeleteResponse, error) {
+	rsp, err := c.QuotasDelete(ctx, name, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseQuotasDeleteResponse(rsp)
+}
+
+// QuotasGetWithResponse The limits of a project, and what is used.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /sim/v1/projects/{name}/quotas (the `QuotasGet` operationId).
+func (c *ClientWithResponses) QuotasGetWithResponse(ctx context.Context, name NameInPath, reqEditors ...RequestEditorFn) (*QuotasGetResponse, error) {
+	rsp, err := c.QuotasGet(ctx, name, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseQuotasGetResponse(rsp)
+}
+
+// QuotasUpdateWithBodyWithResponse Change limits of a project.
+//
+// What is absent stays as it is; null takes a limit away.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /sim/v1/projects/{name}/quotas (the `QuotasUpdate` operationId).
+func (c *ClientWithResponses) QuotasUpdateWithBodyWithResponse(ctx context.Context, name NameInPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*QuotasUpdateResponse, error) {
+	rsp, err := c.QuotasUpdateWithBody(ctx, name, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseQuotasUpdateResponse(rsp)
+}
+
+// QuotasUpdateWithResponse Change limits of a project.
+//
+// What is absent stays as it is; null takes a limit away.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /sim/v1/projects/{name}/quotas (the `QuotasUpdate` operationId).
+func (c *ClientWithResponses) QuotasUpdateWithResponse(ctx context.Context, name NameInPath, body QuotasUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*QuotasUpdateResponse, error) {
+	rsp, err := c.QuotasUpdate(ctx, name, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseQuotasUpdateResponse(rsp)
+}
+
+// QuotasPutWithBodyWithResponse Limit a project.
+//
+// What is absent is not limited. What is there already stays when a limit is lowered.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /sim/v1/projects/{name}/quotas (the `QuotasPut` operationId).
+func (c *ClientWithResponses) QuotasPutWithBodyWithResponse(ctx context.Context, name NameInPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*QuotasPutResponse, error) {
+	rsp, err := c.QuotasPutWithBody(ctx, name, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseQuotasPutResponse(rsp)
+}
+
+// QuotasPutWithResponse Limit a project.
+//
+// What is absent is not limited. What is there already stays when a limit is lowered.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /sim/v1/projects/{name}/quotas (the `QuotasPut` operationId).
+func (c *ClientWithResponses) QuotasPutWithResponse(ctx context.Context, name NameInPath, body QuotasPutJSONRequestBody, reqEditors ...RequestEditorFn) (*QuotasPutResponse, error) {
+	rsp, err := c.QuotasPut(ctx, name, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseQuotasPutResponse(rsp)
 }
 
 // ProjectsCreateTokenWithBodyWithResponse Make a token for a project.
@@ -11815,6 +19829,218 @@ func (c *ClientWithResponses) ProjectsCreateTokenWithResponse(ctx context.Contex
 		return nil, err
 	}
 	return ParseProjectsCreateTokenResponse(rsp)
+}
+
+// RecordingStopWithResponse End the recording; it is kept until the next one.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /sim/v1/recording (the `RecordingStop` operationId).
+func (c *ClientWithResponses) RecordingStopWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*RecordingStopResponse, error) {
+	rsp, err := c.RecordingStop(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRecordingStopResponse(rsp)
+}
+
+// RecordingGetWithResponse Whether something is being recorded.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /sim/v1/recording (the `RecordingGet` operationId).
+func (c *ClientWithResponses) RecordingGetWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*RecordingGetResponse, error) {
+	rsp, err := c.RecordingGet(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRecordingGetResponse(rsp)
+}
+
+// RecordingStartWithResponse Record every change that is asked for from now on, with its cloud time.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /sim/v1/recording (the `RecordingStart` operationId).
+func (c *ClientWithResponses) RecordingStartWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*RecordingStartResponse, error) {
+	rsp, err := c.RecordingStart(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRecordingStartResponse(rsp)
+}
+
+// RecordingSaveWithResponse The recording, so far or to its end, as JSON Lines.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /sim/v1/recording/file (the `RecordingSave` operationId).
+func (c *ClientWithResponses) RecordingSaveWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*RecordingSaveResponse, error) {
+	rsp, err := c.RecordingSave(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRecordingSaveResponse(rsp)
+}
+
+// RecordingReplayWithBodyWithResponse Apply a recording to a cloud in the state in which the recording began: the same event log comes out. The clock stands still afterwards.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /sim/v1/replay (the `RecordingReplay` operationId).
+func (c *ClientWithResponses) RecordingReplayWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RecordingReplayResponse, error) {
+	rsp, err := c.RecordingReplayWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRecordingReplayResponse(rsp)
+}
+
+// CloudResetWithResponse Back to what the cloud began with: catalogue, seed file, first revision, start of the clock. Event streams end.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /sim/v1/reset (the `CloudReset` operationId).
+func (c *ClientWithResponses) CloudResetWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*CloudResetResponse, error) {
+	rsp, err := c.CloudReset(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCloudResetResponse(rsp)
+}
+
+// ScenariosListWithResponse List scenarios, those that are over among them.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /sim/v1/scenarios (the `ScenariosList` operationId).
+func (c *ClientWithResponses) ScenariosListWithResponse(ctx context.Context, params *ScenariosListParams, reqEditors ...RequestEditorFn) (*ScenariosListResponse, error) {
+	rsp, err := c.ScenariosList(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseScenariosListResponse(rsp)
+}
+
+// ScenariosRunWithBodyWithResponse Run a scenario.
+//
+// Its steps are carried out in cloud time by the server: with a manual clock somebody must advance it. What is wrong with it is told as file:line:column: field: message.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /sim/v1/scenarios (the `ScenariosRun` operationId).
+func (c *ClientWithResponses) ScenariosRunWithBodyWithResponse(ctx context.Context, params *ScenariosRunParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ScenariosRunResponse, error) {
+	rsp, err := c.ScenariosRunWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseScenariosRunResponse(rsp)
+}
+
+// ScenariosRunWithResponse Run a scenario.
+//
+// Its steps are carried out in cloud time by the server: with a manual clock somebody must advance it. What is wrong with it is told as file:line:column: field: message.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /sim/v1/scenarios (the `ScenariosRun` operationId).
+func (c *ClientWithResponses) ScenariosRunWithResponse(ctx context.Context, params *ScenariosRunParams, body ScenariosRunJSONRequestBody, reqEditors ...RequestEditorFn) (*ScenariosRunResponse, error) {
+	rsp, err := c.ScenariosRun(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseScenariosRunResponse(rsp)
+}
+
+// ScenariosValidateWithBodyWithResponse Say what is wrong with a scenario without running it.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /sim/v1/scenarios/validate (the `ScenariosValidate` operationId).
+func (c *ClientWithResponses) ScenariosValidateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ScenariosValidateResponse, error) {
+	rsp, err := c.ScenariosValidateWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseScenariosValidateResponse(rsp)
+}
+
+// ScenariosValidateWithResponse Say what is wrong with a scenario without running it.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /sim/v1/scenarios/validate (the `ScenariosValidate` operationId).
+func (c *ClientWithResponses) ScenariosValidateWithResponse(ctx context.Context, body ScenariosValidateJSONRequestBody, reqEditors ...RequestEditorFn) (*ScenariosValidateResponse, error) {
+	rsp, err := c.ScenariosValidate(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseScenariosValidateResponse(rsp)
+}
+
+// ScenariosDeleteWithResponse Stop a scenario if it runs, and forget it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /sim/v1/scenarios/{id} (the `ScenariosDelete` operationId).
+func (c *ClientWithResponses) ScenariosDeleteWithResponse(ctx context.Context, id Id, params *ScenariosDeleteParams, reqEditors ...RequestEditorFn) (*ScenariosDeleteResponse, error) {
+	rsp, err := c.ScenariosDelete(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseScenariosDeleteResponse(rsp)
+}
+
+// ScenariosGetWithResponse Get a scenario with the results of its steps.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /sim/v1/scenarios/{id} (the `ScenariosGet` operationId).
+func (c *ClientWithResponses) ScenariosGetWithResponse(ctx context.Context, id Id, params *ScenariosGetParams, reqEditors ...RequestEditorFn) (*ScenariosGetResponse, error) {
+	rsp, err := c.ScenariosGet(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseScenariosGetResponse(rsp)
+}
+
+// ScenariosStopWithResponse Stop a scenario; its cleanup is carried out.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /sim/v1/scenarios/{id}/stop (the `ScenariosStop` operationId).
+func (c *ClientWithResponses) ScenariosStopWithResponse(ctx context.Context, id Id, params *ScenariosStopParams, reqEditors ...RequestEditorFn) (*ScenariosStopResponse, error) {
+	rsp, err := c.ScenariosStop(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseScenariosStopResponse(rsp)
+}
+
+// SnapshotSaveWithResponse Download the whole cloud as one SQLite file, consistent at one moment; changes go on meanwhile.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /sim/v1/snapshot (the `SnapshotSave` operationId).
+func (c *ClientWithResponses) SnapshotSaveWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*SnapshotSaveResponse, error) {
+	rsp, err := c.SnapshotSave(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSnapshotSaveResponse(rsp)
+}
+
+// SnapshotRestoreWithBodyWithResponse Replace the whole cloud by a snapshot: all of it or, when the file cannot be taken, nothing. Event streams end.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /sim/v1/snapshot (the `SnapshotRestore` operationId).
+func (c *ClientWithResponses) SnapshotRestoreWithBodyWithResponse(ctx context.Context, params *SnapshotRestoreParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SnapshotRestoreResponse, error) {
+	rsp, err := c.SnapshotRestoreWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSnapshotRestoreResponse(rsp)
 }
 
 // ZonesDeleteWithResponse Delete a zone without instances.
@@ -11854,6 +20080,19 @@ func (c *ClientWithResponses) ZonesPutWithResponse(ctx context.Context, name Nam
 		return nil, err
 	}
 	return ParseZonesPutResponse(rsp)
+}
+
+// ZonesCapacityWithResponse The places of a zone: taken and left.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /sim/v1/zones/{name}/capacity (the `ZonesCapacity` operationId).
+func (c *ClientWithResponses) ZonesCapacityWithResponse(ctx context.Context, name NameInPath, reqEditors ...RequestEditorFn) (*ZonesCapacityResponse, error) {
+	rsp, err := c.ZonesCapacity(ctx, name, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseZonesCapacityResponse(rsp)
 }
 
 // AddressesListWithResponse List reserved addresses, in creation order.
@@ -11960,6 +20199,36 @@ func (c *ClientWithResponses) AddressesUpdateWithApplicationMergePatchPlusJSONBo
 		return nil, err
 	}
 	return ParseAddressesUpdateResponse(rsp)
+}
+
+// CallsListOwnWithResponse The calls that act on the caller's project, newest first.
+//
+// `caller` is the token by its id (never the token itself) and the user agent, cut to 127 printable characters. Times of a call are those of its answer. A call without an answer has status 0.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/calls (the `CallsListOwn` operationId).
+func (c *ClientWithResponses) CallsListOwnWithResponse(ctx context.Context, params *CallsListOwnParams, reqEditors ...RequestEditorFn) (*CallsListOwnResponse, error) {
+	rsp, err := c.CallsListOwn(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCallsListOwnResponse(rsp)
+}
+
+// CallsCountersOwnWithResponse How often each caller called which operation, on the caller's project.
+//
+// Since the server started or the counters were reset; with `since` counted from the call log, and `complete` says whether that goes back so far.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/calls/counters (the `CallsCountersOwn` operationId).
+func (c *ClientWithResponses) CallsCountersOwnWithResponse(ctx context.Context, params *CallsCountersOwnParams, reqEditors ...RequestEditorFn) (*CallsCountersOwnResponse, error) {
+	rsp, err := c.CallsCountersOwn(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCallsCountersOwnResponse(rsp)
 }
 
 // EventsListWithResponse Events after a revision: as JSON, or as a stream of server-sent events.
@@ -12133,26 +20402,52 @@ func (c *ClientWithResponses) InstancesStartWithResponse(ctx context.Context, id
 	return ParseInstancesStartResponse(rsp)
 }
 
-// InstancesStopWithResponse Stop a running instance.
+// InstancesStopWithBodyWithResponse Stop a running instance.
 //
-// Returns a wrapper object for the known response body format(s).
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/instances/{id}/stop (the `InstancesStop` operationId).
-func (c *ClientWithResponses) InstancesStopWithResponse(ctx context.Context, id Id, params *InstancesStopParams, reqEditors ...RequestEditorFn) (*InstancesStopResponse, error) {
-	rsp, err := c.InstancesStop(ctx, id, params, reqEditors...)
+func (c *ClientWithResponses) InstancesStopWithBodyWithResponse(ctx context.Context, id Id, params *InstancesStopParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*InstancesStopResponse, error) {
+	rsp, err := c.InstancesStopWithBody(ctx, id, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
 	return ParseInstancesStopResponse(rsp)
 }
 
-// InstancesTerminateWithResponse Terminate an instance; harmless when it is terminated already.
+// InstancesStopWithResponse Stop a running instance.
 //
-// Returns a wrapper object for the known response body format(s).
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/instances/{id}/stop (the `InstancesStop` operationId).
+func (c *ClientWithResponses) InstancesStopWithResponse(ctx context.Context, id Id, params *InstancesStopParams, body InstancesStopJSONRequestBody, reqEditors ...RequestEditorFn) (*InstancesStopResponse, error) {
+	rsp, err := c.InstancesStop(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseInstancesStopResponse(rsp)
+}
+
+// InstancesTerminateWithBodyWithResponse Terminate an instance; harmless when it is terminated already.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/instances/{id}/terminate (the `InstancesTerminate` operationId).
-func (c *ClientWithResponses) InstancesTerminateWithResponse(ctx context.Context, id Id, params *InstancesTerminateParams, reqEditors ...RequestEditorFn) (*InstancesTerminateResponse, error) {
-	rsp, err := c.InstancesTerminate(ctx, id, params, reqEditors...)
+func (c *ClientWithResponses) InstancesTerminateWithBodyWithResponse(ctx context.Context, id Id, params *InstancesTerminateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*InstancesTerminateResponse, error) {
+	rsp, err := c.InstancesTerminateWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseInstancesTerminateResponse(rsp)
+}
+
+// InstancesTerminateWithResponse Terminate an instance; harmless when it is terminated already.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/instances/{id}/terminate (the `InstancesTerminate` operationId).
+func (c *ClientWithResponses) InstancesTerminateWithResponse(ctx context.Context, id Id, params *InstancesTerminateParams, body InstancesTerminateJSONRequestBody, reqEditors ...RequestEditorFn) (*InstancesTerminateResponse, error) {
+	rsp, err := c.InstancesTerminate(ctx, id, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -12315,6 +20610,21 @@ func (c *ClientWithResponses) ProjectGetWithResponse(ctx context.Context, params
 		return nil, err
 	}
 	return ParseProjectGetResponse(rsp)
+}
+
+// QuotasGetOwnWithResponse The limits of the caller's project, and what is used.
+//
+// What exceeds a quota is refused with 403 `quota_exceeded`. What finds the bucket of its class empty is refused with 429 `throttled`, `Retry-After` (seconds of real time) and RateLimit-Limit, -Remaining and -Reset; these come with every answer of a limited class. This operation and /v1/calls take no token.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/quotas (the `QuotasGetOwn` operationId).
+func (c *ClientWithResponses) QuotasGetOwnWithResponse(ctx context.Context, params *QuotasGetOwnParams, reqEditors ...RequestEditorFn) (*QuotasGetOwnResponse, error) {
+	rsp, err := c.QuotasGetOwn(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseQuotasGetOwnResponse(rsp)
 }
 
 // RegionsListWithResponse List regions with their zones.
@@ -12744,6 +21054,127 @@ func ParseMetaReadyzResponse(rsp *http.Response) (*MetaReadyzResponse, error) {
 	return response, nil
 }
 
+// ParseCallsListResponse parses an HTTP response from a CallsListWithResponse call
+func ParseCallsListResponse(rsp *http.Response) (*CallsListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CallsListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CallList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers CallsListResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCallsResetResponse parses an HTTP response from a CallsResetWithResponse call
+func ParseCallsResetResponse(rsp *http.Response) (*CallsResetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CallsResetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCallsCountersResponse parses an HTTP response from a CallsCountersWithResponse call
+func ParseCallsCountersResponse(rsp *http.Response) (*CallsCountersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CallsCountersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CallCounters
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers CallsCountersResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseClockGetResponse parses an HTTP response from a ClockGetWithResponse call
 func ParseClockGetResponse(rsp *http.Response) (*ClockGetResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -12974,6 +21405,503 @@ func ParseClockResumeResponse(rsp *http.Response) (*ClockResumeResponse, error) 
 	return response, nil
 }
 
+// ParseClustersListResponse parses an HTTP response from a ClustersListWithResponse call
+func ParseClustersListResponse(rsp *http.Response) (*ClustersListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ClustersListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ClusterList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ClustersListResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseClustersCreateResponse parses an HTTP response from a ClustersCreateWithResponse call
+func ParseClustersCreateResponse(rsp *http.Response) (*ClustersCreateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ClustersCreateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Cluster
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers ClustersCreateResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseClustersDeleteResponse parses an HTTP response from a ClustersDeleteWithResponse call
+func ParseClustersDeleteResponse(rsp *http.Response) (*ClustersDeleteResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ClustersDeleteResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseClustersGetResponse parses an HTTP response from a ClustersGetWithResponse call
+func ParseClustersGetResponse(rsp *http.Response) (*ClustersGetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ClustersGetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Cluster
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ClustersGetResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseEventsDigestResponse parses an HTTP response from a EventsDigestWithResponse call
+func ParseEventsDigestResponse(rsp *http.Response) (*EventsDigestResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EventsDigestResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest EventsDigest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers EventsDigestResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseFaultsClearResponse parses an HTTP response from a FaultsClearWithResponse call
+func ParseFaultsClearResponse(rsp *http.Response) (*FaultsClearResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &FaultsClearResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseFaultsListResponse parses an HTTP response from a FaultsListWithResponse call
+func ParseFaultsListResponse(rsp *http.Response) (*FaultsListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &FaultsListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest FaultList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers FaultsListResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseFaultsCreateResponse parses an HTTP response from a FaultsCreateWithResponse call
+func ParseFaultsCreateResponse(rsp *http.Response) (*FaultsCreateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &FaultsCreateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers FaultsCreateResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseFaultsDeleteResponse parses an HTTP response from a FaultsDeleteWithResponse call
+func ParseFaultsDeleteResponse(rsp *http.Response) (*FaultsDeleteResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &FaultsDeleteResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseFaultsGetResponse parses an HTTP response from a FaultsGetWithResponse call
+func ParseFaultsGetResponse(rsp *http.Response) (*FaultsGetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &FaultsGetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers FaultsGetResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseFaultsStatsResponse parses an HTTP response from a FaultsStatsWithResponse call
+func ParseFaultsStatsResponse(rsp *http.Response) (*FaultsStatsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &FaultsStatsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest FaultStats
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers FaultsStatsResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseInstanceTypesDeleteResponse parses an HTTP response from a InstanceTypesDeleteWithResponse call
 func ParseInstanceTypesDeleteResponse(rsp *http.Response) (*InstanceTypesDeleteResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -13051,6 +21979,112 @@ func ParseInstanceTypesPutResponse(rsp *http.Response) (*InstanceTypesPutRespons
 			headers.XRequestId = &value
 		}
 		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseInstancesCancelInterruptResponse parses an HTTP response from a InstancesCancelInterruptWithResponse call
+func ParseInstancesCancelInterruptResponse(rsp *http.Response) (*InstancesCancelInterruptResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &InstancesCancelInterruptResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Instance
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers InstancesCancelInterruptResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseInstancesInterruptResponse parses an HTTP response from a InstancesInterruptWithResponse call
+func ParseInstancesInterruptResponse(rsp *http.Response) (*InstancesInterruptResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &InstancesInterruptResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Instance
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 202:
+		var headers InstancesInterruptResponse202Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers202 = &headers
 	}
 
 	return response, nil
@@ -13238,7 +22272,7 @@ func ParseProjectsCreateResponse(rsp *http.Response) (*ProjectsCreateResponse, e
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
-		var dest Project
+		var dest ProjectMade
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13365,6 +22399,240 @@ func ParseProjectsGetResponse(rsp *http.Response) (*ProjectsGetResponse, error) 
 	return response, nil
 }
 
+// ParseProjectsUpdateResponse parses an HTTP response from a ProjectsUpdateWithResponse call
+func ParseProjectsUpdateResponse(rsp *http.Response) (*ProjectsUpdateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ProjectsUpdateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Project
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ProjectsUpdateResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseQuotasDeleteResponse parses an HTTP response from a QuotasDeleteWithResponse call
+func ParseQuotasDeleteResponse(rsp *http.Response) (*QuotasDeleteResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &QuotasDeleteResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseQuotasGetResponse parses an HTTP response from a QuotasGetWithResponse call
+func ParseQuotasGetResponse(rsp *http.Response) (*QuotasGetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &QuotasGetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Quotas
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers QuotasGetResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseQuotasUpdateResponse parses an HTTP response from a QuotasUpdateWithResponse call
+func ParseQuotasUpdateResponse(rsp *http.Response) (*QuotasUpdateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &QuotasUpdateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest QuotaSettings
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers QuotasUpdateResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseQuotasPutResponse parses an HTTP response from a QuotasPutWithResponse call
+func ParseQuotasPutResponse(rsp *http.Response) (*QuotasPutResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &QuotasPutResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest QuotaSettings
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers QuotasPutResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseProjectsCreateTokenResponse parses an HTTP response from a ProjectsCreateTokenWithResponse call
 func ParseProjectsCreateTokenResponse(rsp *http.Response) (*ProjectsCreateTokenResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -13406,6 +22674,661 @@ func ParseProjectsCreateTokenResponse(rsp *http.Response) (*ProjectsCreateTokenR
 			headers.XRequestId = &value
 		}
 		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRecordingStopResponse parses an HTTP response from a RecordingStopWithResponse call
+func ParseRecordingStopResponse(rsp *http.Response) (*RecordingStopResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RecordingStopResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Recording
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RecordingStopResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRecordingGetResponse parses an HTTP response from a RecordingGetWithResponse call
+func ParseRecordingGetResponse(rsp *http.Response) (*RecordingGetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RecordingGetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Recording
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RecordingGetResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRecordingStartResponse parses an HTTP response from a RecordingStartWithResponse call
+func ParseRecordingStartResponse(rsp *http.Response) (*RecordingStartResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RecordingStartResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Recording
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RecordingStartResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRecordingSaveResponse parses an HTTP response from a RecordingSaveWithResponse call
+func ParseRecordingSaveResponse(rsp *http.Response) (*RecordingSaveResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RecordingSaveResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RecordingSaveResponse200Headers
+		if values := rsp.Header.Values("Content-Disposition"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Disposition", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentDisposition = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRecordingReplayResponse parses an HTTP response from a RecordingReplayWithResponse call
+func ParseRecordingReplayResponse(rsp *http.Response) (*RecordingReplayResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RecordingReplayResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Replayed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RecordingReplayResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCloudResetResponse parses an HTTP response from a CloudResetWithResponse call
+func ParseCloudResetResponse(rsp *http.Response) (*CloudResetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CloudResetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CloudState
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers CloudResetResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseScenariosListResponse parses an HTTP response from a ScenariosListWithResponse call
+func ParseScenariosListResponse(rsp *http.Response) (*ScenariosListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ScenariosListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ScenarioList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ScenariosListResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseScenariosRunResponse parses an HTTP response from a ScenariosRunWithResponse call
+func ParseScenariosRunResponse(rsp *http.Response) (*ScenariosRunResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ScenariosRunResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Scenario
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers ScenariosRunResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseScenariosValidateResponse parses an HTTP response from a ScenariosValidateWithResponse call
+func ParseScenariosValidateResponse(rsp *http.Response) (*ScenariosValidateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ScenariosValidateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ScenarioVerdict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ScenariosValidateResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseScenariosDeleteResponse parses an HTTP response from a ScenariosDeleteWithResponse call
+func ParseScenariosDeleteResponse(rsp *http.Response) (*ScenariosDeleteResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ScenariosDeleteResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseScenariosGetResponse parses an HTTP response from a ScenariosGetWithResponse call
+func ParseScenariosGetResponse(rsp *http.Response) (*ScenariosGetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ScenariosGetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Scenario
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ScenariosGetResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseScenariosStopResponse parses an HTTP response from a ScenariosStopWithResponse call
+func ParseScenariosStopResponse(rsp *http.Response) (*ScenariosStopResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ScenariosStopResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Scenario
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ScenariosStopResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseSnapshotSaveResponse parses an HTTP response from a SnapshotSaveWithResponse call
+func ParseSnapshotSaveResponse(rsp *http.Response) (*SnapshotSaveResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SnapshotSaveResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers SnapshotSaveResponse200Headers
+		if values := rsp.Header.Values("Content-Disposition"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Disposition", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentDisposition = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseSnapshotRestoreResponse parses an HTTP response from a SnapshotRestoreWithResponse call
+func ParseSnapshotRestoreResponse(rsp *http.Response) (*SnapshotRestoreResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SnapshotRestoreResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CloudState
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers SnapshotRestoreResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil
@@ -13480,6 +23403,52 @@ func ParseZonesPutResponse(rsp *http.Response) (*ZonesPutResponse, error) {
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseZonesCapacityResponse parses an HTTP response from a ZonesCapacityWithResponse call
+func ParseZonesCapacityResponse(rsp *http.Response) (*ZonesCapacityResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ZonesCapacityResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ZoneCapacity
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ZonesCapacityResponse200Headers
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -13724,6 +23693,98 @@ func ParseAddressesUpdateResponse(rsp *http.Response) (*AddressesUpdateResponse,
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCallsListOwnResponse parses an HTTP response from a CallsListOwnWithResponse call
+func ParseCallsListOwnResponse(rsp *http.Response) (*CallsListOwnResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CallsListOwnResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CallList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers CallsListOwnResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCallsCountersOwnResponse parses an HTTP response from a CallsCountersOwnWithResponse call
+func ParseCallsCountersOwnResponse(rsp *http.Response) (*CallsCountersOwnResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CallsCountersOwnResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CallCounters
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers CallsCountersOwnResponse200Headers
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -14779,6 +24840,52 @@ func ParseProjectGetResponse(rsp *http.Response) (*ProjectGetResponse, error) {
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseQuotasGetOwnResponse parses an HTTP response from a QuotasGetOwnWithResponse call
+func ParseQuotasGetOwnResponse(rsp *http.Response) (*QuotasGetOwnResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &QuotasGetOwnResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Quotas
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers QuotasGetOwnResponse200Headers
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
