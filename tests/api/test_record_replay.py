@@ -90,8 +90,10 @@ def test_a_recording_of_a_clock_that_runs_gives_the_same_event_log(start, connec
     api = connect(start(clock=clock))
     slow(api, "30ms" if clock == "real" else "3s", "20ms" if clock == "real" else "2s")
     api.post("/v1/instances", {"count": 5})  # pending when the recording begins
+    api.post("/sim/v1/clock/freeze")  # so that nothing happens between the two
     snapshot = api.save(tmp_path / "snapshot.db")
     record(api)
+    api.post("/sim/v1/clock/resume")
     rng = random.Random(random_seed)
     some_calls(api, rng, advance=False)
     api.advance("500ms")
@@ -103,8 +105,6 @@ def test_a_recording_of_a_clock_that_runs_gives_the_same_event_log(start, connec
     other = connect(start(directory=tmp_path / "two", seed=7))
     other.call("PUT", "/sim/v1/snapshot", expect=200, params={"clock": "stopped"}, content=snapshot.read_bytes(),
                headers={"Content-Type": "application/vnd.sqlite3"})
-    if json.loads(content.splitlines()[0])["revision"] != digest(other)["revision"]:
-        pytest.skip("something happened between the snapshot and the recording")
     answer = replay(other, content)
     assert "difference" not in answer, answer
     assert log(other) == before
