@@ -17,6 +17,7 @@ extern const struct schema body_zone_put, body_instance_type_put, body_latency_p
 extern const struct schema body_project_create, body_project_update, body_token_create;
 extern const struct schema body_fault_create;
 extern const struct schema body_quotas_put, body_quotas_update;
+extern const struct schema body_chaos_start;  // api/bodies_chaos.c
 extern const struct schema body_scenario_run; // api/bodies_scenario.c
 // into a struct clock_change
 extern const struct schema body_clock_update, body_clock_advance;

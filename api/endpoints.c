@@ -238,6 +238,18 @@ const struct endpoint endpoints[] = {
     CHANGE(POST, "/sim/v1/replay", "recording.replay", ACCESS_SIM, 200, TAKES_FILE, KIND_COUNT,
            NULL, NULL, handle_replay),
 
+    // chaos
+    READ("/sim/v1/chaos", "chaos.list", ACCESS_SIM, OF_PROJECT, PAGED | QUERY_NAME | QUERY_STATE,
+         KIND_CHAOS, handle_list),
+    SIM(POST, "/sim/v1/chaos", "chaos.start", 201, CREATE, KIND_CHAOS, chaos_start,
+        &body_chaos_start),
+    READ("/sim/v1/chaos/{id}", "chaos.get", ACCESS_SIM, OF_PROJECT, 0, KIND_CHAOS, handle_get),
+    SIM(POST, "/sim/v1/chaos/{id}/stop", "chaos.stop", 200, ACTION, KIND_CHAOS, chaos_stop, NULL),
+    SIM(DELETE, "/sim/v1/chaos/{id}", "chaos.delete", 204, RESOURCE, KIND_CHAOS, chaos_delete,
+        NULL),
+    READ("/sim/v1/chaos-profiles", "chaos.profiles", ACCESS_SIM, 0, 0, KIND_COUNT,
+         handle_chaos_profiles),
+
     // the server itself
     PUBLIC("/healthz", "meta.healthz", handle_healthz),
     PUBLIC("/readyz", "meta.readyz", handle_readyz),

@@ -129,6 +129,7 @@ static const char *const *state_names(enum kind kind)
     case KIND_ROUTE:
         return route_state_names;
     case KIND_SCENARIO:
+    case KIND_CHAOS:
         return kind_ops_of(kind)->state_names;
     default:
         return NULL;

@@ -11,6 +11,8 @@ endpoint_handler handle_change, handle_remove_listener, handle_remove_target, ha
     handle_create_project, handle_clock_change, handle_clock_freeze, handle_clock_resume;
 // api/handle_snapshots.c
 endpoint_handler handle_snapshot_save, handle_snapshot_restore, handle_reset;
+// api/handle_chaos.c
+endpoint_handler handle_chaos_profiles;
 // api/handle_scenarios.c
 endpoint_handler handle_scenario_validate;
 // api/handle_recording.c

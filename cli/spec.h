@@ -106,7 +106,8 @@ extern const struct kind kind_none, kind_instance, kind_lb, kind_pool, kind_addr
     kind_zone, kind_region, kind_type, kind_project, kind_token, kind_latency, kind_event,
     kind_clock, kind_advanced, kind_calls, kind_call_counter, kind_fault, kind_fault_stats,
     kind_cluster, kind_snapshot, kind_replaced, kind_quota, kind_project_made, kind_capacity,
-    kind_digest, kind_scenario, kind_step, kind_record, kind_replayed;
+    kind_digest, kind_scenario, kind_step, kind_chaos, kind_chaos_profile, kind_record,
+    kind_replayed;
 extern const struct kind *const spec_kinds[]; // those with a noun; NULL ends
 extern const struct verb spec_verbs[];        // summary NULL ends
 extern const struct alias spec_aliases[];     // name NULL ends
@@ -123,7 +124,8 @@ extern const struct flag flags_quota[], flags_project_create[], flags_project_up
 extern const struct flag flags_calls[], flags_calls_limit[], flags_calls_assert[];
 extern const struct flag flags_fault_effect[], flags_fault_match[], flags_fault_when[];
 extern const struct flag flags_force[], flags_cluster[];
-extern const struct flag flags_variable[], flags_scenario_run[], flags_scenario_list[];
+extern const struct flag flags_variable[], flags_scenario_run[], flags_scenario_list[],
+    flags_chaos[], flags_chaos_list[];
 
 const struct kind *spec_kind(const char *noun); // by noun or synonym; NULL: no such kind
 const struct verb *spec_verb(const struct kind *kind, const char *name);

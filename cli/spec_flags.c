@@ -371,6 +371,28 @@ const struct flag flags_fault_when[] = {
     BODY_TEXT("until", "when.until", "TIME|DURATION", "until this time, or for so long"),
     BODY_TEXT("name", "name", "NAME", "the name, which may also come first"),
     END};
+const struct flag flags_chaos[] = {
+    BODY_CHOICE("profile", "profile", "PROFILE",
+                "calm,spot-heavy,flaky-nodes,zone-trouble,bad-api,mayhem", "see chaos profiles"),
+    BODY_INT("seed", "seed", 0, INT64_MAX, "the same seed does the same to the same cloud"),
+    {.name = "rate", .type = FLAG_TAG, .repeat = true, .value = "ACTION=N",
+     .help = "so often per hour: terminate, stop, reboot, interrupt, zone_outage, slow_api, "
+             "api_errors (repeatable)"},
+    BODY_INT("max-down", "limits.max_down", 0, 1000000, "at most N instances down at once; 0: any"),
+    BODY_INT("max-down-per-zone", "limits.max_down_per_zone", 0, 1000000, "and so many of a zone"),
+    BODY_INT("min-running", "limits.min_running", 0, 1000000, "leave at least N alone"),
+    {.name = "protect", .type = FLAG_TAG, .use = USE_BODY, .repeat = true,
+     .field = "limits.protect", .value = "KEY=VALUE", .help = "spare whoever has this tag "
+     "(repeatable)"},
+    {.name = "no-respawn", .type = FLAG_BOOL, .use = USE_BODY, .negated = true, .field = "respawn",
+     .help = "nothing takes the place of what was ended"},
+    {.name = "dry-run", .type = FLAG_BOOL, .use = USE_BODY, .field = "dry_run",
+     .help = "only tell what would be done: see it with events --kind chaos"},
+    {.name = "for", .type = FLAG_DURATION, .use = USE_BODY, .field = "for", .value = "DURATION",
+     .help = "stop by itself after so long (cloud time)"},
+    END};
+const struct flag flags_chaos_list[] = {STATE_FILTER("running,stopped"), END};
+
 const struct flag flags_variable[] = {
     {.name = "var", .type = FLAG_TAG, .repeat = true, .value = "NAME=VALUE",
      .help = "value of a variable of the file (repeatable)"},

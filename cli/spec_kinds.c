@@ -241,6 +241,17 @@ const struct kind kind_cluster = {"cluster", "clusters", "kind clusters whose no
 const struct kind kind_scenario = {
     "scenario", "scenarios", "scenario files: what is to happen to the cloud, in its time",
     "scenario", "/sim/v1/scenarios", "id", "running,succeeded,failed,stopped", scenario_columns};
+static const struct column chaos_columns[] = {
+    TEXT("NAME", "name"), TEXT("ID", "id"), TEXT("STATE", "state"), TEXT("SEED", "seed"),
+    TEXT("DOWN", "down"), TEXT("LAST", "last.action"), TEXT("OUTCOME", "last.outcome"),
+    TEXT("NUMBER", "last.number"), TEXT("NEXT", "next_at"), AGE, WIDE("VICTIM", "last.instance_id"),
+    WIDE("ZONE", "last.zone"), WIDE("WHY", "last.message"), REVISION, END};
+static const struct column chaos_profile_columns[] = {
+    TEXT("NAME", "name"), TEXT("DESCRIPTION", "description"), END};
+const struct kind kind_chaos = {"chaos", NULL, "misfortunes at random times", "chaos",
+                                "/sim/v1/chaos", "id", "running,stopped", chaos_columns};
+const struct kind kind_chaos_profile = {"", NULL, NULL, NULL, "/sim/v1/chaos-profiles", "name",
+                                        NULL, chaos_profile_columns};
 const struct kind kind_step = {"", NULL, NULL, NULL, NULL, "name", NULL, step_columns};
 const struct kind kind_advanced = {"", NULL, NULL, NULL, "/sim/v1/clock/advance",
                                    "fired", NULL, advanced_columns};
@@ -279,4 +290,4 @@ const struct kind *const spec_kinds[] = {
     &kind_instance, &kind_lb,      &kind_pool,  &kind_address, &kind_route, &kind_zone,  &kind_region,
     &kind_type,     &kind_project, &kind_token, &kind_latency, &kind_event, &kind_clock,
     &kind_calls,    &kind_fault,   &kind_cluster, &kind_snapshot, &kind_record,
-    &kind_quota,    &kind_scenario, NULL};
+    &kind_quota,    &kind_scenario, &kind_chaos, NULL};

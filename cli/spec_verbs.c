@@ -1,3 +1,4 @@
+#include "cli/chaos.h"
 #include "cli/scenario.h"
 #include "cli/spec.h"
 #include "cli/verbs.h"
@@ -350,6 +351,21 @@ const struct verb spec_verbs[] = {
     {.kind = &kind_none, .prints = &kind_replaced, .name = "reset", .operands = "",
      .summary = "back to what the server began with: seed file, catalogue, clock",
      .examples = {"reset"}, .run = verb_send, .method = "POST", .path = "/sim/v1/reset"},
+    {.kind = &kind_chaos, .name = "start", .operands = "", .summary = "start chaos",
+     .examples = {"chaos start --profile spot-heavy --seed 7",
+                  "chaos start --rate stop=20 --rate reboot=5 --max-down 2 --protect role=db",
+                  "chaos start --profile mayhem --dry-run --for 1h"},
+     .flags = {flags_chaos}, .run = verb_chaos_start},
+    {.kind = &kind_chaos, .name = "status", .operands = "",
+     .summary = "what runs, and what it did last", .examples = {"chaos status -o wide"},
+     .flags = {flags_chaos_list, flags_list}, .run = verb_list},
+    {.kind = &kind_chaos, .name = "stop", .operands = "[NAME|ID]...", .max_operands = ANY,
+     .summary = "stop chaos (all that runs unless named); what is down is brought back",
+     .examples = {"chaos stop", "chaos stop spot-heavy"}, .run = verb_chaos_stop},
+    {.kind = &kind_chaos, .prints = &kind_chaos_profile, .name = "profiles", .operands = "",
+     .summary = "the profiles there are", .examples = {"chaos profiles"},
+     .run = verb_chaos_profiles},
+
     {.kind = &kind_scenario, .name = "run", .operands = "FILE", .min_operands = 1,
      .max_operands = 1, .summary = "run a scenario file (YAML or JSON; - is standard input)",
      .examples = {"scenario run drill.yaml", "scenario run storm.yaml --var zone=mock-1b --seed 7",

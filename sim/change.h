@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "sim/backend.h"
+#include "sim/chaos.h"
 #include "sim/fault.h"
 #include "sim/records.h"
 
@@ -251,6 +252,11 @@ struct change {
         struct distribution latency;
         struct fault_spec fault;
         struct project_spec project_create;
+        struct change_request_chaos {
+            struct chaos_settings set;
+            int64_t seed;
+            bool has_seed;
+        } chaos;
         struct change_request_scenario {
             const struct scenario *program; // not started; its seed < 0: none given
             int64_t seed;
@@ -311,6 +317,7 @@ change_apply zone_put, zone_delete, instance_type_put, instance_type_delete, lat
 change_apply project_create, project_update, project_delete, project_create_token;
 // quotas and rate limits of a project (sim/quota.c); `id` is the project's name
 change_apply quota_put, quota_update, quota_delete;
+change_apply chaos_start, chaos_stop, chaos_delete;        // sim/chaos_ops.c
 change_apply scenario_run, scenario_stop, scenario_delete; // sim/scenario_ops.c
 
 // fault rules (sim/fault_ops.c); c->project 0: of all projects

@@ -27,6 +27,7 @@ const struct kind_ops *kind_ops_of(enum kind kind)
         [KIND_CLUSTER] = &cluster_kind,
         [KIND_QUOTA] = &quota_kind,
         [KIND_SCENARIO] = &scenario_kind,
+        [KIND_CHAOS] = &chaos_kind,
     };
     return all[kind];
 }

@@ -87,7 +87,7 @@ int target_pool_instance_changed(struct txn *t, const struct instance *i, struct
 const struct kind_ops *kind_ops_of(enum kind kind);
 extern const struct kind_ops instance_kind, load_balancer_kind, target_pool_kind, address_kind,
     route_kind, zone_kind, instance_type_kind, latency_kind, project_kind, fault_kind, cluster_kind;
-extern const struct kind_ops quota_kind, scenario_kind;
+extern const struct kind_ops quota_kind, scenario_kind, chaos_kind;
 
 // Removes a fault rule (sim/fault_ops.c).
 int fault_remove(struct txn *t, struct resource *r, struct error *err);

@@ -5,7 +5,6 @@
 #include "store/kinds.h"
 
 #define WHERE_SIZE_MAX 15
-#define PICK_WINDOW 64
 
 enum { MATCH_COUNT = 1, MATCH_PROJECT = 2, MATCH_NAME = 4, MATCH_STATES = 8, MATCH_IDS = 16 };
 enum { SHAPE_COLUMNS = 5, SHAPE_TAGS = 8, SHAPE_WHERE = 12 }; // shifts
@@ -139,6 +138,52 @@ int store_match_ids(struct store *s, const struct store_match *match, struct are
         return result;
     *out = ids;
     *out_count = count;
+    return 0;
+}
+
+int store_pick_instance(struct store *s, int64_t project, int state, const char *lifecycle,
+                        const char *from, struct arena *arena, const char **out, struct error *err)
+{
+    sqlite3_stmt *st;
+    int result = statement_get(&s->c, USE_PICK,
+                               "SELECT id FROM (SELECT id, project, state, lifecycle FROM instance"
+                               " WHERE id >= ?1 ORDER BY id LIMIT 64) WHERE project = ?2"
+                               " AND state = ?3 AND (?4 IS NULL OR lifecycle = ?4) LIMIT 1",
+                               &st, err);
+
+    if (result < 0)
+        return result;
+    bind_text(st, 1, from);
+    sqlite3_bind_int64(st, 2, project);
+    sqlite3_bind_int(st, 3, state);
+    bind_text(st, 4, lifecycle);
+    result = statement_step(&s->c, st, err);
+    if (result <= 0)
+        return result;
+    *out = arena_strdup(arena, column_text(st, 0));
+    sqlite3_reset(st);
+    return 1;
+}
+
+int store_count_instances(struct store *s, int64_t project, int state, int64_t limit, int64_t *out,
+                          struct error *err)
+{
+    sqlite3_stmt *st;
+    int result = statement_get(&s->c, USE_COUNT_STATE,
+                               "SELECT count(*) FROM (SELECT 1 FROM instance WHERE project = ?1"
+                               " AND state = ?2 LIMIT ?3)",
+                               &st, err);
+
+    if (result < 0)
+        return result;
+    sqlite3_bind_int64(st, 1, project);
+    sqlite3_bind_int(st, 2, state);
+    sqlite3_bind_int64(st, 3, limit);
+    result = statement_step(&s->c, st, err);
+    if (result < 0)
+        return result;
+    *out = sqlite3_column_int64(st, 0);
+    sqlite3_reset(st);
     return 0;
 }
 

@@ -86,6 +86,8 @@ enum statement_use {
     USE_OUTBOX_GET,
     USE_OUTBOX_EACH,
     USE_MATCH,
+    USE_PICK,
+    USE_COUNT_STATE,
     USE_EVENT_FIND,
     USE_LIST,
     USE_PROBE,

@@ -184,6 +184,15 @@ int store_match_count(struct store *s, const struct store_match *match, int64_t 
 int store_match_ids(struct store *s, const struct store_match *match, struct arena *arena,
                     const char ***out, size_t *out_count, struct error *err);
 
+// The id of an instance in this state (and lifecycle; NULL: any) at or soon after the id `from`:
+// looks at a few dozen at most. Three-way.
+int store_pick_instance(struct store *s, int64_t project, int state, const char *lifecycle,
+                        const char *from, struct arena *arena, const char **out, struct error *err);
+
+// How many instances of the project are in this state, counted up to `limit`.
+int store_count_instances(struct store *s, int64_t project, int state, int64_t limit, int64_t *out,
+                          struct error *err);
+
 // Replaces the tags by which lists of the kind can be filtered.
 int store_tags_set(struct store *s, enum kind kind, int64_t seq, const struct store_tag *tags,
                    size_t count, struct error *err);

@@ -134,6 +134,15 @@ def walk_the_network(call):
         call(f"{kind}.delete", id=id_)
 
 
+def walk_the_chaos(call):
+    call("chaos.profiles")
+    id_ = call("chaos.start", {"profile": "calm"})["id"]
+    call("chaos.list")
+    call("chaos.get", id=id_)
+    call("chaos.stop", id=id_)
+    call("chaos.delete", id=id_)
+
+
 def walk_the_scenarios(call):
     scenario = {"scenario": {"steps": [{"at": "1h", "terminate": {}}]}}
     assert call("scenarios.validate", scenario)["valid"]
@@ -184,6 +193,7 @@ def walk_the_rest(call):
     call("clusters.get", name="kind")
     call("clusters.delete", name="kind")
     walk_the_scenarios(call)
+    walk_the_chaos(call)
     call("clock.get")
     call("clock.advance", {"by": "1s"})
     call("clock.freeze")

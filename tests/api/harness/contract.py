@@ -32,7 +32,7 @@ KIND_SCHEMAS = {
     "instance": "Instance", "load_balancer": "LoadBalancer", "target_pool": "TargetPool",
     "address": "Address", "route": "Route", "zone": "Zone", "instance_type": "InstanceType",
     "project": "Project", "latency": "Latency", "clock": "Clock", "fault": "Fault", "cluster": "Cluster", "quota": "QuotaSettings",
-    "scenario": "Scenario",
+    "scenario": "Scenario", "chaos": "Chaos",
 }
 
 

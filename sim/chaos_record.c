@@ -1,0 +1,196 @@
+// How chaos is stored and shown.
+#include "base/timefmt.h"
+#include "sim/chaos.h"
+#include "sim/packed.h"
+#include "sim/txn.h"
+
+static const char *const chaos_state_names[] = {"running", "stopped", NULL};
+static const char *const outcome_names[] = {"none", "done", "dry-run", "skipped"};
+
+#define OF(type_, object, member)                                         \
+    {                                                                     \
+        .type = PACKED_##type_, .offset = offsetof(struct object, member) \
+    }
+#define ENUM(object, member, count_)                                                     \
+    {                                                                                    \
+        .type = PACKED_INT, .offset = offsetof(struct object, member), .limit = (count_) \
+    }
+#define LIST(object, member, count_, of_, fields_)                                                \
+    {                                                                                             \
+        .type = PACKED_LIST, .offset = offsetof(struct object, member),                           \
+        .count = offsetof(struct object, count_), .size = sizeof(struct of_), .fields = (fields_) \
+    }
+#define END         \
+    {               \
+        .end = true \
+    }
+
+// clang-format off
+static const struct packed_field tag_fields[] = {
+    OF(STRING, store_tag, key), OF(STRING, store_tag, value), END};
+
+static const struct packed_field later_fields[] = {
+    OF(INT64, chaos_later, due_ns), ENUM(chaos_later, remedy, REMEDIES), OF(STRING, chaos_later, id),
+    OF(STRING, chaos_later, zone), OF(STRING, chaos_later, type), OF(INT, chaos_later, lifecycle),
+    OF(INT, chaos_later, backend), LIST(chaos_later, tags, tag_count, store_tag, tag_fields), END};
+
+static const struct packed_field chaos_fields[] = {
+    OF(STRING, chaos, set.profile), OF(BOOL, chaos, set.respawn), OF(BOOL, chaos, set.dry_run),
+    OF(INT64, chaos, set.duration_ns), OF(INT64, chaos, set.min_down_ns),
+    OF(INT64, chaos, set.max_down_ns), OF(INT64, chaos, set.notice_ns), OF(INT, chaos, set.max_down),
+    OF(INT, chaos, set.max_down_per_zone), OF(INT, chaos, set.min_running),
+    LIST(chaos, set.protect, set.protect_count, store_tag, tag_fields), OF(INT64, chaos, seed),
+    OF(INT64, chaos, ordinal), OF(INT64, chaos, next_ns), OF(INT64, chaos, started_ns),
+    OF(INT64, chaos, ended_ns), OF(INT64, chaos, until_ns),
+    LIST(chaos, later, later_count, chaos_later, later_fields),
+    ENUM(chaos, last_action, CHAOS_ACTION_COUNT), ENUM(chaos, last_outcome, OUTCOMES),
+    OF(STRING, chaos, last_id), OF(STRING, chaos, last_zone), OF(STRING, chaos, last_message), END};
+// clang-format on
+
+static void pack_chaos(const struct resource *r, struct buffer *out)
+{
+    const struct chaos *c = (const struct chaos *)r;
+
+    pack_fields(chaos_fields, r, out);
+    pack_int(out, CHAOS_ACTION_COUNT); // more may come
+    for (int i = 0; i < CHAOS_ACTION_COUNT; i++) {
+        pack_int(out, c->set.rates[i]);
+        pack_int(out, c->done[i]);
+        pack_int(out, c->skipped[i]);
+    }
+}
+
+static void unpack_chaos(struct resource *r, struct unpacker *in, struct arena *arena)
+{
+    struct chaos *c = (struct chaos *)r;
+    int count;
+
+    unpack_fields(chaos_fields, r, in, arena);
+    count = unpack_enum(in, CHAOS_ACTION_COUNT + 1);
+    for (int i = 0; i < count; i++) {
+        c->set.rates[i] = unpack_int(in);
+        c->done[i] = unpack_int(in);
+        c->skipped[i] = unpack_int(in);
+    }
+    in->failed |= r->state < 0 || r->state >= CHAOS_STATES;
+}
+
+// --- the document ---
+
+static void field_duration(struct json_writer *w, const char *key, int64_t ns)
+{
+    char text[DURATION_TEXT_MAX];
+
+    if (ns == 0)
+        return;
+    duration_format(ns, text);
+    jw_field_string(w, key, text);
+}
+
+static void encode_rates(const struct chaos *c, struct json_writer *w)
+{
+    jw_key(w, "rates");
+    jw_object_begin(w);
+    for (int i = 0; i < CHAOS_ACTION_COUNT; i++) {
+        if (c->set.rates[i] == 0)
+            continue;
+        jw_key(w, chaos_action_names[i]);
+        jw_double(w, (double)c->set.rates[i] / CHAOS_RATE_UNIT);
+    }
+    jw_object_end(w);
+}
+
+static void encode_counts(const char *key, const int64_t counts[], struct json_writer *w)
+{
+    jw_key(w, key);
+    jw_object_begin(w);
+    for (int i = 0; i < CHAOS_ACTION_COUNT; i++)
+        if (counts[i] > 0)
+            jw_field_int(w, chaos_action_names[i], counts[i]);
+    jw_object_end(w);
+}
+
+static void encode_limits(const struct chaos_settings *set, struct json_writer *w)
+{
+    jw_key(w, "limits");
+    jw_object_begin(w);
+    if (set->max_down > 0)
+        jw_field_int(w, "max_down", set->max_down);
+    if (set->max_down_per_zone > 0)
+        jw_field_int(w, "max_down_per_zone", set->max_down_per_zone);
+    if (set->min_running > 0)
+        jw_field_int(w, "min_running", set->min_running);
+    jw_key(w, "protect");
+    jw_object_begin(w);
+    for (size_t i = 0; i < set->protect_count; i++)
+        jw_field_string(w, set->protect[i].key, set->protect[i].value);
+    jw_object_end(w);
+    jw_object_end(w);
+}
+
+static void encode_last(const struct chaos *c, struct json_writer *w)
+{
+    if (c->ordinal == 0)
+        return;
+    jw_key(w, "last");
+    jw_object_begin(w);
+    jw_field_int(w, "number", c->ordinal);
+    jw_field_string(w, "action", chaos_action_names[c->last_action]);
+    jw_field_string(w, "outcome", outcome_names[c->last_outcome]);
+    if (c->last_id)
+        jw_field_string(w, "instance_id", c->last_id);
+    if (c->last_zone)
+        jw_field_string(w, "zone", c->last_zone);
+    if (c->last_message)
+        jw_field_string(w, "message", c->last_message);
+    jw_object_end(w);
+}
+
+static void encode_chaos(const struct resource *r, struct json_writer *w)
+{
+    const struct chaos *c = (const struct chaos *)r;
+
+    jw_object_begin(w);
+    encode_head(r, w);
+    encode_state(r, w);
+    if (c->set.profile)
+        jw_field_string(w, "profile", c->set.profile);
+    jw_field_int(w, "seed", c->seed);
+    jw_key(w, "respawn");
+    jw_bool(w, c->set.respawn);
+    jw_key(w, "dry_run");
+    jw_bool(w, c->set.dry_run);
+    encode_rates(c, w);
+    encode_limits(&c->set, w);
+    field_duration(w, "min_down", c->set.min_down_ns);
+    field_duration(w, "max_down", c->set.max_down_ns);
+    field_duration(w, "notice", c->set.notice_ns);
+    field_duration(w, "for", c->set.duration_ns);
+    encode_counts("done", c->done, w);
+    encode_counts("skipped", c->skipped, w);
+    jw_field_int(w, "down", (int64_t)c->later_count);
+    encode_last(c, w);
+    jw_field_time(w, "started_at", c->started_ns);
+    if (c->ended_ns != 0)
+        jw_field_time(w, "ended_at", c->ended_ns);
+    if (c->next_ns != 0)
+        jw_field_time(w, "next_at", c->next_ns);
+    jw_field_time(w, "created_at", r->created_ns);
+    jw_field_time(w, "updated_at", r->updated_ns);
+    if (r->transition_ns != 0)
+        jw_field_time(w, "transition_at", r->transition_ns);
+    jw_field_int(w, "revision", r->revision);
+    jw_object_end(w);
+}
+
+const struct kind_ops chaos_kind = {
+    .kind = KIND_CHAOS,
+    .size = sizeof(struct chaos),
+    .id_prefix = "chs",
+    .state_names = chaos_state_names,
+    .pack = pack_chaos,
+    .unpack = unpack_chaos,
+    .encode = encode_chaos,
+    .due = chaos_due,
+    .remove = chaos_remove,
+};

@@ -1,0 +1,114 @@
+"""Chaos: misfortunes at random times, within limits, brought back, the same for the same seed."""
+
+import pytest
+
+
+def start(api, **body):
+    return api.post("/sim/v1/chaos", body, expect=201)
+
+
+def chaos(api, started):
+    return api.get(f"/sim/v1/chaos/{started['id']}")
+
+
+def alive(api):
+    return api.get("/v1/instances?state=pending,running,stopping,stopped,rebooting&limit=10000")["items"]
+
+
+def events(api):
+    found, since = [], 0
+    while page := api.get(f"/v1/events?since={since}&limit=1000")["items"]:
+        found += page
+        since = page[-1]["revision"]
+    return found
+
+
+def test_rates_are_kept_on_average(api):
+    api.instance(count=50)
+    started = start(api, rates={"reboot": 10, "stop": 5}, seed=1)
+    api.advance("100h")
+    done = chaos(api, started)["done"]
+    assert 850 < done["reboot"] < 1150 and 400 < done["stop"] < 600
+
+
+def test_what_it_ends_is_replaced_and_what_it_stops_comes_back(api):
+    api.instance(count=20, lifecycle="spot", tags={"role": "web"})
+    api.instance(count=20, tags={"role": "web"})
+    first = {item["id"] for item in alive(api)}
+    started = start(api, profile="spot-heavy", seed=7, rates={"stop": 20})
+    api.advance("24h")
+    done = chaos(api, started)["done"]
+    assert done["interrupt"] > 100 and done["terminate"] > 20 and done["stop"] > 100
+    stopped = api.post(f"/sim/v1/chaos/{started['id']}/stop")
+    assert stopped["state"] == "stopped" and stopped["down"] == 0
+    api.advance("10m")
+    now = alive(api)
+    assert {item["state"] for item in now} == {"running"} and len(now) >= 40
+    assert len([item for item in now if item["lifecycle"] == "spot"]) >= 20
+    assert all(item["tags"] == {"role": "web"} for item in now) and not first & {item["id"] for item in now if item["lifecycle"] == "spot"}
+
+
+def test_the_limits_are_never_passed(api):
+    for zone in ("mock-1a", "mock-1b"):
+        api.instance(count=10, zone=zone)
+    api.instance(count=5, zone="mock-1c", tags={"role": "db"})
+    limits = {"max_down": 4, "max_down_per_zone": 3, "protect": {"role": "db"}}
+    started = start(api, rates={"stop": 500, "terminate": 100}, seed=3, limits=limits)
+    for _ in range(40):
+        api.advance("3m")
+        down = [item for item in api.get("/v1/instances?state=stopped,terminated")["items"] if item["state"] == "stopped"]
+        assert chaos(api, started)["down"] <= 4 and len(down) <= 4
+        assert all([item["zone"] for item in down].count(zone) <= 3 for zone in ("mock-1a", "mock-1b"))
+    document = chaos(api, started)
+    assert document["skipped"]["stop"] > 10 and document["done"]["stop"] > 10
+    assert len(api.get("/v1/instances?tag.role=db&state=running")["items"]) == 5
+
+
+def test_a_least_number_is_left_alone(api):
+    api.instance(count=6)
+    started = start(api, rates={"terminate": 100}, respawn=False, seed=1, limits={"min_running": 4, "max_down": 0})
+    api.advance("10h")
+    assert len(alive(api)) == 4 and chaos(api, started)["done"]["terminate"] == 2
+
+
+def test_a_dry_run_tells_and_does_nothing(api):
+    api.instance(count=10)
+    before = api.get("/v1/instances")["items"]
+    started = start(api, profile="mayhem", dry_run=True, seed=2)
+    api.advance("5h")
+    document = chaos(api, started)
+    assert sum(document["done"].values()) > 50 and document["last"]["outcome"] in ("dry-run", "skipped")
+    assert api.get("/v1/instances")["items"] == before and api.get("/sim/v1/faults")["items"] == []
+    told = [event["document"]["last"] for event in events(api) if event["kind"] == "chaos" and "last" in event["document"]]
+    assert {"action", "instance_id"} <= set(told[0]) and len({item["number"] for item in told}) > 50
+
+
+def test_the_same_seed_gives_the_same_events(start, connect, tmp_path):
+    logs = []
+    for run in ("one", "two"):
+        (tmp_path / run).mkdir()
+        api = connect(start(seed=5, directory=tmp_path / run))
+        api.instance(count=30, lifecycle="spot")
+        api.post("/sim/v1/chaos", {"profile": "mayhem", "seed": 7}, expect=201)
+        api.advance("12h")
+        logs.append(events(api))
+    assert len(logs[0]) > 500 and logs[0] == logs[1]
+
+
+def test_it_ends_by_itself_and_takes_its_faults_along(api):
+    started = start(api, profile="bad-api", rates={"slow_api": 100, "zone_outage": 20}, seed=4, **{"for": "2h"})
+    api.advance("1h")
+    assert api.get("/sim/v1/faults")["items"]
+    api.advance("2h")
+    assert chaos(api, started)["state"] == "stopped" and api.get("/sim/v1/faults")["items"] == []
+    assert {zone["state"] for zone in api.get("/v1/zones")["items"]} == {"available"}
+
+
+@pytest.mark.parametrize("body, field", [
+    ({}, "rates"), ({"profile": "nice"}, "profile"), ({"rates": {"sing": 1}}, "rates.sing"),
+    ({"rates": {"stop": -1}}, "rates.stop"), ({"rates": {"stop": 1e9}}, "rates.stop"),
+    ({"profile": "calm", "limits": {"max_down": -1}}, "limits.max_down"),
+    ({"profile": "calm", "min_down": "1h"}, "min_down"), ({"profile": "calm", "for": "0s"}, "for"),
+])
+def test_what_makes_no_sense_is_refused_by_field(api, body, field):
+    api.refuse("POST", "/sim/v1/chaos", body, status=400, code="invalid_argument", field=field)
