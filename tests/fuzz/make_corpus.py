@@ -65,3 +65,10 @@ for number, target in enumerate(METADATA):
 write("fuzz_metadata", "put-token", b"\x02/latest/api/token")
 write("fuzz_metadata", "post-start", b"\x01/metadata/scheduledevents?api-version=2020-07-01\x00"
       + b'{"StartRequests":[{"EventId":"150F24FA-37A1-800F-843B-FA029F3057B5"}]}')
+
+for path in sorted((here / "../../scripts/scenarios").glob("*.yaml")):
+    write("fuzz_scenario", path.stem, path.read_bytes())
+# the examples of docs/API.md: a configuration has odd first bytes, a seed file even ones
+for number, text in enumerate(re.findall(r"```json\n(.*?)```", (here / "../../docs/API.md").read_text(), re.S)):
+    for first in (b"\0", b"\1"):
+        write("fuzz_files", f"{number}-{first[0]}", first + text.encode())

@@ -1,0 +1,61 @@
+"""`mockcloud scenario` as a CI job runs it: exit codes, JUnit and JSON reports, errors by line."""
+
+import json
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+GOOD = """\
+name: drill
+steps:
+  - {name: a web server, do: instances.create, body: {name: web}}
+  - {name: it stops, after: 30s, stop: web}
+  - {name: nothing runs, expect: {count: {state: running}, is: 0}, within: 1m}
+"""
+BAD = GOOD.replace("is: 0", "is: 3")
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(text, name="drill.yaml"):
+        path = tmp_path / name
+        path.write_text(text)
+        return path
+    return write
+
+
+def test_a_scenario_that_succeeds_is_exit_0_and_a_report_without_failures(cli, file, tmp_path):
+    junit, report = tmp_path / "junit.xml", tmp_path / "report.json"
+    cli("scenario", "run", file(GOOD), "--advance", "--report", junit, "--report", report)
+    cases = list(ElementTree.parse(junit).getroot().iter("testcase"))
+    assert [case.get("name") for case in cases] == ["a web server", "it stops", "nothing runs"]
+    assert not any(len(case) for case in cases)
+    assert float(cases[1].get("time")) >= 0 and cases[1].get("line") == "4"
+    assert json.loads(report.read_text())["state"] == "succeeded"
+
+
+def test_a_scenario_that_fails_is_exit_1_and_names_the_step_in_the_report(cli, file, tmp_path):
+    junit = tmp_path / "junit.xml"
+    done = cli.run("scenario", "run", file(BAD), "--advance", "--report", junit, code="refused")
+    assert "nothing runs" in done.stderr
+    root = ElementTree.parse(junit).getroot()
+    failed = [case for case in root.iter("testcase") if case.find("failure") is not None]
+    assert [case.get("name") for case in failed] == ["nothing runs"]
+    assert failed[0].find("failure").get("message")
+    assert next(root.iter("testsuite")).get("failures") == "1"
+
+
+def test_the_scenarios_that_we_ship_are_valid(bare, root):
+    bare("scenario", "validate", *sorted((root / "scripts" / "scenarios").glob("*.yaml")))
+
+
+def test_what_is_wrong_is_told_by_file_line_and_column(bare, file):
+    path = file("name: drill\nsteps:\n  - stop: web\n    aftr: 30s\n")
+    done = bare.run("scenario", "validate", path, code="usage")
+    assert f"{path}:4:5: steps[0].aftr: no such field" in done.stdout + done.stderr
+
+
+def test_a_variable_is_given_on_the_command_line(cli, file):
+    path = file("variables: {what: one}\nsteps: [{do: instances.create, body: {name: '${what}'}}]\n")
+    cli("scenario", "run", path, "--var", "what=other", "--wait")
+    assert cli.lines("ls", "-o", "name") == ["other"]
