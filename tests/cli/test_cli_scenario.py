@@ -49,10 +49,19 @@ def test_the_scenarios_that_we_ship_are_valid(bare, root):
     bare("scenario", "validate", *sorted((root / "scripts" / "scenarios").glob("*.yaml")))
 
 
-def test_what_is_wrong_is_told_by_file_line_and_column(bare, file):
-    path = file("name: drill\nsteps:\n  - stop: web\n    aftr: 30s\n")
+WRONG = {
+    "4:5: steps[0].aftr: no such field": "name: drill\nsteps:\n  - stop: web\n    aftr: 30s\n",
+    "2:12: steps[0].after: ": "steps:\n  - after: 30\n    stop: web\n",
+    "3:9: steps[0].at: contradicts after": "steps:\n  - after: 3s\n    at: 5s\n    stop: web\n",
+    "2:6: variables.a: is made of itself": "variables:\n  a: x${b}\n  b: y${a}\nsteps: [{stop: web}]\n",
+}
+
+
+@pytest.mark.parametrize("message", WRONG)
+def test_what_is_wrong_is_told_by_file_line_and_column(bare, file, message):
+    path = file(WRONG[message])
     done = bare.run("scenario", "validate", path, code="usage")
-    assert f"{path}:4:5: steps[0].aftr: no such field" in done.stdout + done.stderr
+    assert f"{path}:{message}" in done.stdout + done.stderr
 
 
 def test_a_variable_is_given_on_the_command_line(cli, file):
