@@ -186,6 +186,37 @@ static const char *body_of(struct txn *t, const struct endpoint *e, const struct
     return out;
 }
 
+// Fields that a PUT must have and the action does not give keep their value.
+static int complete(struct txn *t, struct request *r, const struct actor_call *call,
+                    struct error *err)
+{
+    const struct endpoint *e = r->endpoint;
+    json_t *given, *current;
+    struct resource *now;
+    char *dump;
+    int rc;
+
+    if (e->method != METHOD_PUT || e->kind >= KIND_COUNT || !e->body || r->body.length == 0)
+        return 0;
+    rc = txn_find(t, e->kind, 0, call->id, &now, err);
+    given = rc == 1 ? json_loadb(r->body.data, r->body.length, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    if (!json_is_object(given)) {
+        json_decref(given);
+        return rc < 0 ? rc : 0;
+    }
+    current = json_loads(body_of(t, e, now), 0, NULL);
+    for (const struct field *f = e->body->fields; f->name; f++)
+        if (f->required && !json_object_get(given, f->name))
+            json_object_set(given, f->name, json_object_get(current, f->name));
+    dump = json_dumps(given, JSON_COMPACT);
+    buffer_clear(&r->body);
+    buffer_append_string(&r->body, dump);
+    free(dump);
+    json_decref(current);
+    json_decref(given);
+    return 0;
+}
+
 // What puts back what a PUT is about to change.
 static int undo_put(struct txn *t, const struct endpoint *e, const struct change *c,
                     struct actor_undo *out, struct error *err)
@@ -239,6 +270,7 @@ static int act(struct txn *t, struct request *r, const struct actor_call *call,
 {
     int rc = fill(r, call, err);
 
+    rc = rc < 0 ? rc : complete(t, r, call, err);
     r->reply.status = r->endpoint->status;
     rc = rc < 0 ? rc : r->endpoint->handle(r, err);
     if (rc < 0)

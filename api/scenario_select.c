@@ -229,6 +229,7 @@ static int read_comparison(struct compiling *c, const struct node *node, struct 
     struct node number;
     size_t i = 0;
 
+    out->comparison = IS_EQUAL;
     if (node->type == NODE_INT)
         return compile_int(c, node, 0, SCENARIO_COUNT_MAX, &out->number);
     if (node->type != NODE_STRING)
