@@ -1,0 +1,165 @@
+// Scenarios and chaos without HTTP: the compiler's lines, the machine of steps, packing.
+#include "tests/unit/sim_fixture.h"
+
+#include "api/actor.h"
+#include "api/scenario_compile.h"
+#include "sim/chaos.h"
+#include "sim/pack.h"
+#include "sim/txn.h"
+
+struct world {
+    struct sim sim;
+    struct arena arena;
+};
+
+static int setup(void **state)
+{
+    struct cloud_config config = {.store = {.path = ":memory:"},
+                                  .clock = {.mode = CLOCK_MANUAL, .cloud_ns = CLOCK_MANUAL_START},
+                                  .seed = 1,
+                                  .actor = &api_actor};
+    struct world *w = calloc(1, sizeof(*w));
+    struct error err = {0};
+
+    log_setup(LOG_TEXT, LOG_ERROR);
+    if (cloud_open(&config, &w->sim.cloud, &err) < 0)
+        fail_msg("cloud_open: %s", err.message);
+    assert_int_equal(cloud_project(w->sim.cloud, "default", &w->sim.project, &err), 0);
+    arena_init(&w->arena);
+    *state = w;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct world *w = *state;
+
+    sim_close(&w->sim);
+    arena_fini(&w->arena);
+    free(w);
+    return 0;
+}
+
+static struct diagnostics compile(struct world *w, const char *source, struct scenario *out)
+{
+    struct diagnostics d = {.file = "f.yaml", .arena = &w->arena};
+    struct scenario_input input = {.text = source, .length = strlen(source)};
+
+    int rc = scenario_compile(&input, &d, out);
+
+    assert_int_equal(rc == 0, d.count == 0);
+    return d;
+}
+
+static char *run(struct world *w, const char *source) // id, to be freed
+{
+    struct scenario *program = arena_alloc(&w->arena, sizeof(*program));
+    struct change *c = request(&w->sim, scenario_run, NULL);
+    struct diagnostics d = compile(w, source, program);
+
+    if (d.count > 0)
+        fail_msg("%s", diagnostic_text(&d, 0));
+    c->request.scenario.program = program;
+    return strdup(text(accepted(&w->sim, c), "id"));
+}
+
+static void mistakes_are_told_by_line_column_and_path(void **state)
+{
+    struct scenario program;
+    struct diagnostics d =
+        compile(*state, "steps:\n  - at: 5s\n    stop: {random: -2}\n  - at: 1s\n", &program);
+
+    assert_int_equal(d.count, 2);
+    assert_string_equal(diagnostic_text(&d, 0),
+                        "f.yaml:3:20: steps[0].stop.random: must be a whole "
+                        "number, 1 to 1000000");
+    assert_string_equal(diagnostic_text(&d, 1),
+                        "f.yaml:4:5: steps[1]: a step needs something to do, "
+                        "to expect, or to wait for");
+}
+
+static void an_action_that_fails_undoes_its_step(void **state)
+{
+    struct world *w = *state;
+    char *id = run(w, "steps: [{after: 5s, do: [{create: {name: a}}, {terminate: {name: b}}]}]");
+    size_t before = count_events(&w->sim, 0);
+
+    advance(&w->sim, 5 * NS_PER_S);
+    assert_state(&w->sim, KIND_SCENARIO, id, "failed");
+    assert_int_equal(count_events(&w->sim, 0), before + 2); // of the scenario and the clock
+    free(id);
+}
+
+static void a_waiting_step_sees_the_change_in_its_own_transaction(void **state)
+{
+    struct world *w = *state;
+    char *id = run(w, "steps: [{when: {event: {kind: instance, type: created}}, stop: x}]");
+    char *instance = create_instance(&w->sim, "x");
+
+    assert_state(&w->sim, KIND_INSTANCE, instance, "stopped");
+    assert_state(&w->sim, KIND_SCENARIO, id, "succeeded");
+    free(instance);
+    free(id);
+}
+
+static void a_damaged_record_is_never_taken_for_a_scenario(void **state)
+{
+    struct world *w = *state;
+    struct scenario program, back;
+    struct buffer packed;
+    size_t refused_count = 0;
+
+    compile(
+        w,
+        "variables: {a: 1}\nsteps: [{every: 1m, count: 2, stop: {random: 1}, expect: {count: {}}}]",
+        &program);
+    buffer_init(&packed);
+    scenario_kind.pack(&program.r, &packed);
+    for (size_t cut = 0; cut < packed.length; cut++) {
+        struct unpacker in = {.at = (unsigned char *)packed.data,
+                              .end = (unsigned char *)packed.data + cut,
+                              .version = 2};
+
+        memset(&back, 0, sizeof(back));
+        scenario_kind.unpack(&back.r, &in, &w->arena);
+        refused_count += in.failed;
+    }
+    printf("%zu of %zu cut records refused\n", refused_count, packed.length);
+    assert_int_equal(refused_count, packed.length);
+    buffer_fini(&packed);
+}
+
+static void chaos_is_planned_by_seed_and_number_alone(void **state)
+{
+    struct chaos a = {.seed = 7}, b = {.seed = 7}, c = {.seed = 8};
+    double sum = 0;
+
+    (void)state;
+    a.set.rates[CHAOS_STOP] = b.set.rates[CHAOS_STOP] = c.set.rates[CHAOS_STOP] =
+        60 * CHAOS_RATE_UNIT;
+    for (int n = 0; n < 10000; n++) {
+        a.ordinal = b.ordinal = c.ordinal = n;
+        chaos_plan(&a, 0);
+        chaos_plan(&b, 0);
+        chaos_plan(&c, 0);
+        assert_int_equal(a.next_ns, b.next_ns);
+        assert_true(a.next_ns > 0 && a.next_ns != c.next_ns);
+        sum += (double)a.next_ns;
+    }
+    assert_true(sum / 10000 > 58.0 * NS_PER_S && sum / 10000 < 62.0 * NS_PER_S); // once a minute
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(mistakes_are_told_by_line_column_and_path, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_action_that_fails_undoes_its_step, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_waiting_step_sees_the_change_in_its_own_transaction,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(a_damaged_record_is_never_taken_for_a_scenario, setup,
+                                        teardown),
+        cmocka_unit_test(chaos_is_planned_by_seed_and_number_alone),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
