@@ -18,12 +18,10 @@ void document_target(const json_t *document, enum kind kind, struct arena *arena
 {
     json_t *tags = json_object_get(document, "tags");
     const char *id = text_of(document, "id"), *name = text_of(document, "name"), *key;
-    struct store_tag *list = NULL;
+    struct store_tag *list = arena_alloc(arena, (json_object_size(tags) + 1) * sizeof(*list));
     size_t count = 0;
     json_t *value;
 
-    if (json_object_size(tags) > 0)
-        list = arena_alloc(arena, json_object_size(tags) * sizeof(*list));
     json_object_foreach(tags, key, value) list[count++] =
         (struct store_tag){key, json_string_value(value)};
     *out = (struct fault_target){

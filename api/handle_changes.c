@@ -190,7 +190,7 @@ int handle_create_project(struct request *r, struct error *err)
     int result = handle_change(r, err);
     struct project_spec *spec = r->change ? &r->change->request.project_create : NULL;
 
-    if (result < 0 || !spec->wants_token)
+    if (result < 0 || !spec || !spec->wants_token)
         return result;
     return secret_make(spec->token, sizeof(spec->token), err);
 }

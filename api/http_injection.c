@@ -79,7 +79,7 @@ enum MHD_Result http_reset(struct exchange *x)
 {
     struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
 
-    connect(socket_of(x), &nowhere, sizeof(nowhere));
+    (void)connect(socket_of(x), &nowhere, sizeof(nowhere));
     return http_drop(x);
 }
 

@@ -401,12 +401,12 @@ int effect_observe(struct txn *t, struct change *c, struct error *err)
 
 int instance_forget(struct txn *t, const char *id, struct error *err)
 {
-    struct resource *r;
+    struct resource *r = NULL;
     int rc = outbox_forget(t, id, err);
 
     if (rc == 0)
         rc = txn_load(t, KIND_INSTANCE, 0, id, &r, err);
-    if (rc < 0 || r->state == INSTANCE_TERMINATED)
+    if (rc < 0 || !r || r->state == INSTANCE_TERMINATED)
         return rc;
     r->reason_code = "cluster-forgotten";
     r->reason_message = "Its cluster is no longer adopted; the container stays";

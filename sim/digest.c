@@ -31,7 +31,7 @@ int cloud_events_digest(struct cloud *cloud, int64_t since, int64_t until,
 {
     struct digesting d = {.until = until, .last = since};
     int64_t newest;
-    int rc;
+    int rc = 0;
 
     sha256_init(&d.hash);
     do {

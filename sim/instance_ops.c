@@ -239,7 +239,7 @@ int instance_update(struct txn *t, struct change *c, struct error *err)
 // Whether it may be started.
 static int admit(struct txn *t, const struct instance *i, struct error *err)
 {
-    struct resource *zone;
+    struct resource *zone = NULL;
     int rc = fault_admit(t, &i->r, err);
 
     if (rc == 0)
