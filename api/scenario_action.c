@@ -261,8 +261,10 @@ static int find_endpoint(struct compiling *c, const struct node *node, const cha
                          const struct endpoint **out)
 {
     *out = endpoint_find(operation);
-    if (!*out)
-        return diagnose(c->d, node, "there is no operation \"%.64s\"", operation);
+    if (!*out) {
+        diagnose(c->d, node, "there is no operation \"%.64s\"", operation);
+        return -ERROR_INVALID;
+    }
     if (!endpoint_is_action(*out))
         return diagnose(c->d, node, "%s cannot be an action", (*out)->operation);
     return 0;

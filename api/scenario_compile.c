@@ -243,11 +243,9 @@ static int check_order(struct compiling *c, const struct node *list)
                           "contradicts the steps before it, which are not done by then");
         if (step->trigger == TRIGGER_AT)
             start = step->ns > earliest ? step->ns : earliest;
-        else if (step->trigger == TRIGGER_AFTER)
-            start += step->ns;
         else if (step->trigger == TRIGGER_EVERY && step->count > 0)
             start += step->ns > DURATION_MAX / step->count ? DURATION_MAX : step->ns * step->count;
-        else if (step->trigger == TRIGGER_EVERY)
+        else if (step->trigger == TRIGGER_AFTER || step->trigger == TRIGGER_EVERY)
             start += step->ns;
         if (step->during)
             start += step->expect_ns;

@@ -287,11 +287,9 @@ static void pair_event(struct forward *f, struct pair *p, const struct source *s
 {
     if (p->dead)
         return;
-    if (source == &p->client && (events & EPOLLERR))
-        pair_close(f, p);
-    else if (p->connecting && source == &p->target)
+    if (p->connecting && source == &p->target)
         pair_connected(f, p);
-    else if (p->connecting && (events & EPOLLHUP))
+    else if (source == &p->client && (events & (p->connecting ? EPOLLERR | EPOLLHUP : EPOLLERR)))
         pair_close(f, p);
     else if (!p->connecting)
         pair_move(f, p);

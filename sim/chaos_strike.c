@@ -377,7 +377,7 @@ static int strike(struct txn *t, struct chaos *c, enum chaos_action action, stru
     rc = check_limits(t, c, err);
     if (rc == 0)
         rc = pick(t, c, action == CHAOS_INTERRUPT ? "spot" : NULL, &victim, err);
-    if (rc < 0)
+    if (rc < 0 || !victim)
         return rc;
     c->last_id = victim->r.id;
     c->last_zone = victim->zone;

@@ -233,7 +233,7 @@ static int adopt(struct txn *t, const struct cluster *cluster, const struct cont
 
     if (rc == 0)
         rc = choose_type(t, &i->type, err);
-    if (rc < 0)
+    if (rc < 0 || !zone)
         return rc;
     i->zone = zone->r.id;
     i->region = zone->region;

@@ -244,7 +244,7 @@ static int admit(struct txn *t, const struct instance *i, struct error *err)
 
     if (rc == 0)
         rc = find_catalogued(t, KIND_ZONE, "zone", i->zone, &zone, err);
-    return rc < 0 ? rc : check_open(zone, err);
+    return rc < 0 || !zone ? rc : check_open(zone, err);
 }
 
 static int act(struct txn *t, struct change *c, enum instance_event event, struct error *err)
