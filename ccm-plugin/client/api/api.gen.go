@@ -47,6 +47,81 @@ func (e CallMethod) Valid() bool {
 	}
 }
 
+// Defines values for ChaosLastAction.
+const (
+	ChaosLastActionApiErrors  ChaosLastAction = "api_errors"
+	ChaosLastActionInterrupt  ChaosLastAction = "interrupt"
+	ChaosLastActionReboot     ChaosLastAction = "reboot"
+	ChaosLastActionSlowApi    ChaosLastAction = "slow_api"
+	ChaosLastActionStop       ChaosLastAction = "stop"
+	ChaosLastActionTerminate  ChaosLastAction = "terminate"
+	ChaosLastActionZoneOutage ChaosLastAction = "zone_outage"
+)
+
+// Valid indicates whether the value is a known member of the ChaosLastAction enum.
+func (e ChaosLastAction) Valid() bool {
+	switch e {
+	case ChaosLastActionApiErrors:
+		return true
+	case ChaosLastActionInterrupt:
+		return true
+	case ChaosLastActionReboot:
+		return true
+	case ChaosLastActionSlowApi:
+		return true
+	case ChaosLastActionStop:
+		return true
+	case ChaosLastActionTerminate:
+		return true
+	case ChaosLastActionZoneOutage:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ChaosLastOutcome.
+const (
+	ChaosLastOutcomeDone    ChaosLastOutcome = "done"
+	ChaosLastOutcomeDryRun  ChaosLastOutcome = "dry-run"
+	ChaosLastOutcomeNone    ChaosLastOutcome = "none"
+	ChaosLastOutcomeSkipped ChaosLastOutcome = "skipped"
+)
+
+// Valid indicates whether the value is a known member of the ChaosLastOutcome enum.
+func (e ChaosLastOutcome) Valid() bool {
+	switch e {
+	case ChaosLastOutcomeDone:
+		return true
+	case ChaosLastOutcomeDryRun:
+		return true
+	case ChaosLastOutcomeNone:
+		return true
+	case ChaosLastOutcomeSkipped:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ChaosState.
+const (
+	ChaosStateRunning ChaosState = "running"
+	ChaosStateStopped ChaosState = "stopped"
+)
+
+// Valid indicates whether the value is a known member of the ChaosState enum.
+func (e ChaosState) Valid() bool {
+	switch e {
+	case ChaosStateRunning:
+		return true
+	case ChaosStateStopped:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ClockMode.
 const (
 	ClockModeManual ClockMode = "manual"
@@ -1191,6 +1266,188 @@ type Caller struct {
 
 	// UserAgent Empty: none was sent. `(other)`: callers beyond the number that is told apart.
 	UserAgent string `json:"user_agent"`
+}
+
+// Chaos defines model for Chaos.
+type Chaos struct {
+	// CreatedAt As of all resources.
+	CreatedAt time.Time `json:"created_at"`
+
+	// Done What was done, or would have been in a dry run.
+	Done struct {
+		ApiErrors  *int64 `json:"api_errors,omitempty"`
+		Interrupt  *int64 `json:"interrupt,omitempty"`
+		Reboot     *int64 `json:"reboot,omitempty"`
+		SlowApi    *int64 `json:"slow_api,omitempty"`
+		Stop       *int64 `json:"stop,omitempty"`
+		Terminate  *int64 `json:"terminate,omitempty"`
+		ZoneOutage *int64 `json:"zone_outage,omitempty"`
+	} `json:"done"`
+
+	// Down What waits to be brought back.
+	Down   int  `json:"down"`
+	DryRun bool `json:"dry_run"`
+
+	// EndedAt Cloud time.
+	EndedAt *time.Time `json:"ended_at,omitempty"`
+
+	// For Stops by itself after so long.
+	For *string `json:"for,omitempty"`
+	Id  string  `json:"id"`
+
+	// Last The newest misfortune.
+	Last *struct {
+		Action     ChaosLastAction `json:"action"`
+		InstanceId *string         `json:"instance_id,omitempty"`
+
+		// Message Why it was skipped.
+		Message *string          `json:"message,omitempty"`
+		Number  int64            `json:"number"`
+		Outcome ChaosLastOutcome `json:"outcome"`
+		Zone    *string          `json:"zone,omitempty"`
+	} `json:"last,omitempty"`
+
+	// Limits Bounds of what is down at once; 0: none.
+	Limits ChaosLimits `json:"limits"`
+
+	// MaxDown Longest.
+	MaxDown *string `json:"max_down,omitempty"`
+
+	// MinDown Shortest time down.
+	MinDown *string `json:"min_down,omitempty"`
+	Name    string  `json:"name"`
+
+	// NextAt The next misfortune.
+	NextAt *time.Time `json:"next_at,omitempty"`
+
+	// Notice Of interruptions.
+	Notice  *string `json:"notice,omitempty"`
+	Profile *string `json:"profile,omitempty"`
+	Project string  `json:"project"`
+
+	// Rates How often per hour, on average, in the whole cloud.
+	Rates   ChaosRates `json:"rates"`
+	Respawn bool       `json:"respawn"`
+
+	// Revision Revision of the whole cloud at which this document was written; also its ETag.
+	Revision int64 `json:"revision"`
+	Seed     int64 `json:"seed"`
+
+	// Skipped What a limit or the cloud did not allow.
+	Skipped struct {
+		ApiErrors  *int64 `json:"api_errors,omitempty"`
+		Interrupt  *int64 `json:"interrupt,omitempty"`
+		Reboot     *int64 `json:"reboot,omitempty"`
+		SlowApi    *int64 `json:"slow_api,omitempty"`
+		Stop       *int64 `json:"stop,omitempty"`
+		Terminate  *int64 `json:"terminate,omitempty"`
+		ZoneOutage *int64 `json:"zone_outage,omitempty"`
+	} `json:"skipped"`
+
+	// StartedAt Cloud time.
+	StartedAt time.Time  `json:"started_at"`
+	State     ChaosState `json:"state"`
+
+	// StateReason Why the resource is in its state.
+	StateReason *StateReason `json:"state_reason,omitempty"`
+
+	// TransitionAt Its next deadline.
+	TransitionAt *time.Time `json:"transition_at,omitempty"`
+
+	// UpdatedAt Of this revision.
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// ChaosLastAction defines model for Chaos.Last.Action.
+type ChaosLastAction string
+
+// ChaosLastOutcome defines model for Chaos.Last.Outcome.
+type ChaosLastOutcome string
+
+// ChaosState defines model for Chaos.State.
+type ChaosState string
+
+// ChaosLimits Bounds of what is down at once; 0: none.
+type ChaosLimits struct {
+	// MaxDown Instances that are down at once.
+	MaxDown        *int `json:"max_down,omitempty"`
+	MaxDownPerZone *int `json:"max_down_per_zone,omitempty"`
+
+	// MinRunning So many are left alone.
+	MinRunning *int `json:"min_running,omitempty"`
+
+	// Protect Who has one of these tags is spared.
+	Protect *Tags `json:"protect,omitempty"`
+}
+
+// ChaosList defines model for ChaosList.
+type ChaosList struct {
+	Items []Chaos `json:"items"`
+
+	// NextPageToken Present when there are more; pass it as page_token.
+	NextPageToken *string `json:"next_page_token,omitempty"`
+
+	// Revision The cloud's revision that this list shows.
+	Revision int64 `json:"revision"`
+}
+
+// ChaosProfile defines model for ChaosProfile.
+type ChaosProfile struct {
+	Description string `json:"description"`
+	Name        string `json:"name"`
+
+	// Rates How often per hour, on average, in the whole cloud.
+	Rates ChaosRates `json:"rates"`
+}
+
+// ChaosProfileList defines model for ChaosProfileList.
+type ChaosProfileList struct {
+	Items    []ChaosProfile `json:"items"`
+	Revision int64          `json:"revision"`
+}
+
+// ChaosRates How often per hour, on average, in the whole cloud.
+type ChaosRates struct {
+	ApiErrors  *float32 `json:"api_errors,omitempty"`
+	Interrupt  *float32 `json:"interrupt,omitempty"`
+	Reboot     *float32 `json:"reboot,omitempty"`
+	SlowApi    *float32 `json:"slow_api,omitempty"`
+	Stop       *float32 `json:"stop,omitempty"`
+	Terminate  *float32 `json:"terminate,omitempty"`
+	ZoneOutage *float32 `json:"zone_outage,omitempty"`
+}
+
+// ChaosStart A profile, rates, or both: the rates take the place of the profile's.
+type ChaosStart struct {
+	// DryRun Only tell what would be done.
+	DryRun *bool `json:"dry_run,omitempty"`
+
+	// For Stops by itself after so long.
+	For *string `json:"for,omitempty"`
+
+	// Limits Bounds of what is down at once; 0: none.
+	Limits *ChaosLimits `json:"limits,omitempty"`
+
+	// MaxDown Longest.
+	MaxDown *string `json:"max_down,omitempty"`
+
+	// MinDown Shortest time that what was stopped stays so.
+	MinDown *string `json:"min_down,omitempty"`
+
+	// Notice Notice of interruptions; default 2m.
+	Notice *string `json:"notice,omitempty"`
+
+	// Profile See /sim/v1/chaos-profiles.
+	Profile *string `json:"profile,omitempty"`
+
+	// Rates How often per hour, on average, in the whole cloud.
+	Rates *ChaosRates `json:"rates,omitempty"`
+
+	// Respawn Whether another instance takes the place of one that is ended; default true.
+	Respawn *bool `json:"respawn,omitempty"`
+
+	// Seed The same seed does the same to the same cloud.
+	Seed *int64 `json:"seed,omitempty"`
 }
 
 // Clock defines model for Clock.
@@ -2862,6 +3119,60 @@ type CallsCountersParams struct {
 	Project *string `form:"project,omitempty" json:"project,omitempty"`
 }
 
+// ChaosListParams defines parameters for ChaosList.
+type ChaosListParams struct {
+	// Limit Most items in one answer.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// PageToken Where the previous page ended.
+	PageToken *PageToken `form:"page_token,omitempty" json:"page_token,omitempty"`
+
+	// Name Only the one of this name.
+	Name *Name `form:"name,omitempty" json:"name,omitempty"`
+
+	// State Only in one of these states, separated by commas.
+	State *string `form:"state,omitempty" json:"state,omitempty"`
+
+	// ProjectHeader Act on this project instead of the token's own (scope sim only).
+	ProjectHeader *ProjectHeader `json:"X-Mockcloud-Project,omitempty"`
+}
+
+// ChaosStartParams defines parameters for ChaosStart.
+type ChaosStartParams struct {
+	// IdempotencyKey A repeat with the same key and body gets the first answer; kept for 24 hours of cloud time.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// ProjectHeader Act on this project instead of the token's own (scope sim only).
+	ProjectHeader *ProjectHeader `json:"X-Mockcloud-Project,omitempty"`
+}
+
+// ChaosDeleteParams defines parameters for ChaosDelete.
+type ChaosDeleteParams struct {
+	// IfMatch Act only if the resource is still at this ETag (RFC 9110 13.1.1).
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// ProjectHeader Act on this project instead of the token's own (scope sim only).
+	ProjectHeader *ProjectHeader `json:"X-Mockcloud-Project,omitempty"`
+}
+
+// ChaosGetParams defines parameters for ChaosGet.
+type ChaosGetParams struct {
+	// ProjectHeader Act on this project instead of the token's own (scope sim only).
+	ProjectHeader *ProjectHeader `json:"X-Mockcloud-Project,omitempty"`
+}
+
+// ChaosStopParams defines parameters for ChaosStop.
+type ChaosStopParams struct {
+	// IfMatch Act only if the resource is still at this ETag (RFC 9110 13.1.1).
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IdempotencyKey A repeat with the same key and body gets the first answer; kept for 24 hours of cloud time.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// ProjectHeader Act on this project instead of the token's own (scope sim only).
+	ProjectHeader *ProjectHeader `json:"X-Mockcloud-Project,omitempty"`
+}
+
 // ClustersListParams defines parameters for ClustersList.
 type ClustersListParams struct {
 	// Limit Most items in one answer.
@@ -3500,6 +3811,9 @@ type ZonesGetParams struct {
 	ProjectHeader *ProjectHeader `json:"X-Mockcloud-Project,omitempty"`
 }
 
+// ChaosStartJSONRequestBody defines body for ChaosStart for application/json ContentType.
+type ChaosStartJSONRequestBody = ChaosStart
+
 // ClockUpdateJSONRequestBody defines body for ClockUpdate for application/json ContentType.
 type ClockUpdateJSONRequestBody = ClockUpdate
 
@@ -3931,6 +4245,49 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /sim/v1/calls/counters (the `CallsCounters` operationId).
 	CallsCounters(ctx context.Context, params *CallsCountersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChaosList List chaos, stopped ones among it.
+	//
+	// Corresponds with GET /sim/v1/chaos (the `ChaosList` operationId).
+	ChaosList(ctx context.Context, params *ChaosListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChaosStartWithBody Start chaos.
+	//
+	// Misfortunes at random times, until it is stopped; what it takes down it brings back.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /sim/v1/chaos (the `ChaosStart` operationId).
+	ChaosStartWithBody(ctx context.Context, params *ChaosStartParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChaosStart Start chaos.
+	//
+	// Misfortunes at random times, until it is stopped; what it takes down it brings back.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /sim/v1/chaos (the `ChaosStart` operationId).
+	ChaosStart(ctx context.Context, params *ChaosStartParams, body ChaosStartJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChaosProfiles The profiles that chaos knows.
+	//
+	// Corresponds with GET /sim/v1/chaos-profiles (the `ChaosProfiles` operationId).
+	ChaosProfiles(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChaosDelete Stop chaos if it runs, and forget it.
+	//
+	// Corresponds with DELETE /sim/v1/chaos/{id} (the `ChaosDelete` operationId).
+	ChaosDelete(ctx context.Context, id Id, params *ChaosDeleteParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChaosGet Get chaos, with what it has done.
+	//
+	// Corresponds with GET /sim/v1/chaos/{id} (the `ChaosGet` operationId).
+	ChaosGet(ctx context.Context, id Id, params *ChaosGetParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChaosStop Stop chaos; what is down is brought back at once.
+	//
+	// Corresponds with POST /sim/v1/chaos/{id}/stop (the `ChaosStop` operationId).
+	ChaosStop(ctx context.Context, id Id, params *ChaosStopParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ClockGet The cloud's clock.
 	//
@@ -4832,6 +5189,119 @@ func (c *Client) CallsReset(ctx context.Context, reqEditors ...RequestEditorFn) 
 // Corresponds with GET /sim/v1/calls/counters (the `CallsCounters` operationId).
 func (c *Client) CallsCounters(ctx context.Context, params *CallsCountersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCallsCountersRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChaosList List chaos, stopped ones among it.
+//
+// Corresponds with GET /sim/v1/chaos (the `ChaosList` operationId).
+func (c *Client) ChaosList(ctx context.Context, params *ChaosListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChaosListRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChaosStartWithBody Start chaos.
+//
+// Misfortunes at random times, until it is stopped; what it takes down it brings back.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /sim/v1/chaos (the `ChaosStart` operationId).
+func (c *Client) ChaosStartWithBody(ctx context.Context, params *ChaosStartParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChaosStartRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChaosStart Start chaos.
+//
+// Misfortunes at random times, until it is stopped; what it takes down it brings back.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /sim/v1/chaos (the `ChaosStart` operationId).
+func (c *Client) ChaosStart(ctx context.Context, params *ChaosStartParams, body ChaosStartJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChaosStartRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChaosProfiles The profiles that chaos knows.
+//
+// Corresponds with GET /sim/v1/chaos-profiles (the `ChaosProfiles` operationId).
+func (c *Client) ChaosProfiles(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChaosProfilesRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChaosDelete Stop chaos if it runs, and forget it.
+//
+// Corresponds with DELETE /sim/v1/chaos/{id} (the `ChaosDelete` operationId).
+func (c *Client) ChaosDelete(ctx context.Context, id Id, params *ChaosDeleteParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChaosDeleteRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChaosGet Get chaos, with what it has done.
+//
+// Corresponds with GET /sim/v1/chaos/{id} (the `ChaosGet` operationId).
+func (c *Client) ChaosGet(ctx context.Context, id Id, params *ChaosGetParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChaosGetRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChaosStop Stop chaos; what is down is brought back at once.
+//
+// Corresponds with POST /sim/v1/chaos/{id}/stop (the `ChaosStop` operationId).
+func (c *Client) ChaosStop(ctx context.Context, id Id, params *ChaosStopParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChaosStopRequest(c.Server, id, params)
 	if err != nil {
 		return nil, err
 	}
@@ -7280,6 +7750,384 @@ func NewCallsCountersRequest(server string, params *CallsCountersParams) (*http.
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewChaosListRequest constructs an http.Request for the ChaosList method
+func NewChaosListRequest(server string, params *ChaosListParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/chaos")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageToken != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_token", *params.PageToken, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.ProjectHeader != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Mockcloud-Project", *params.ProjectHeader, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Mockcloud-Project", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewChaosStartRequest calls the generic ChaosStart builder with application/json body
+func NewChaosStartRequest(server string, params *ChaosStartParams, body ChaosStartJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewChaosStartRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewChaosStartRequestWithBody constructs an http.Request for the ChaosStart method, with any body, and a specified content type
+func NewChaosStartRequestWithBody(server string, params *ChaosStartParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/chaos")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+		if params.ProjectHeader != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Mockcloud-Project", *params.ProjectHeader, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Mockcloud-Project", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewChaosProfilesRequest constructs an http.Request for the ChaosProfiles method
+func NewChaosProfilesRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/chaos-profiles")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewChaosDeleteRequest constructs an http.Request for the ChaosDelete method
+func NewChaosDeleteRequest(server string, id Id, params *ChaosDeleteParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/chaos/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.ProjectHeader != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Mockcloud-Project", *params.ProjectHeader, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Mockcloud-Project", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewChaosGetRequest constructs an http.Request for the ChaosGet method
+func NewChaosGetRequest(server string, id Id, params *ChaosGetParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/chaos/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.ProjectHeader != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Mockcloud-Project", *params.ProjectHeader, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Mockcloud-Project", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewChaosStopRequest constructs an http.Request for the ChaosStop method
+func NewChaosStopRequest(server string, id Id, params *ChaosStopParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/chaos/%s/stop", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.IdempotencyKey != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam1)
+		}
+
+		if params.ProjectHeader != nil {
+			var headerParam2 string
+
+			headerParam2, err = runtime.StyleParamWithOptions("simple", false, "X-Mockcloud-Project", *params.ProjectHeader, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Mockcloud-Project", headerParam2)
+		}
+
 	}
 
 	return req, nil
@@ -12866,6 +13714,59 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /sim/v1/calls/counters (the `CallsCounters` operationId).
 	CallsCountersWithResponse(ctx context.Context, params *CallsCountersParams, reqEditors ...RequestEditorFn) (*CallsCountersResponse, error)
 
+	// ChaosListWithResponse List chaos, stopped ones among it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /sim/v1/chaos (the `ChaosList` operationId).
+	ChaosListWithResponse(ctx context.Context, params *ChaosListParams, reqEditors ...RequestEditorFn) (*ChaosListResponse, error)
+
+	// ChaosStartWithBodyWithResponse Start chaos.
+	//
+	// Misfortunes at random times, until it is stopped; what it takes down it brings back.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /sim/v1/chaos (the `ChaosStart` operationId).
+	ChaosStartWithBodyWithResponse(ctx context.Context, params *ChaosStartParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChaosStartResponse, error)
+
+	// ChaosStartWithResponse Start chaos.
+	//
+	// Misfortunes at random times, until it is stopped; what it takes down it brings back.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /sim/v1/chaos (the `ChaosStart` operationId).
+	ChaosStartWithResponse(ctx context.Context, params *ChaosStartParams, body ChaosStartJSONRequestBody, reqEditors ...RequestEditorFn) (*ChaosStartResponse, error)
+
+	// ChaosProfilesWithResponse The profiles that chaos knows.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /sim/v1/chaos-profiles (the `ChaosProfiles` operationId).
+	ChaosProfilesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ChaosProfilesResponse, error)
+
+	// ChaosDeleteWithResponse Stop chaos if it runs, and forget it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /sim/v1/chaos/{id} (the `ChaosDelete` operationId).
+	ChaosDeleteWithResponse(ctx context.Context, id Id, params *ChaosDeleteParams, reqEditors ...RequestEditorFn) (*ChaosDeleteResponse, error)
+
+	// ChaosGetWithResponse Get chaos, with what it has done.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /sim/v1/chaos/{id} (the `ChaosGet` operationId).
+	ChaosGetWithResponse(ctx context.Context, id Id, params *ChaosGetParams, reqEditors ...RequestEditorFn) (*ChaosGetResponse, error)
+
+	// ChaosStopWithResponse Stop chaos; what is down is brought back at once.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /sim/v1/chaos/{id}/stop (the `ChaosStop` operationId).
+	ChaosStopWithResponse(ctx context.Context, id Id, params *ChaosStopParams, reqEditors ...RequestEditorFn) (*ChaosStopResponse, error)
+
 	// ClockGetWithResponse The cloud's clock.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -14121,6 +15022,326 @@ func (r CallsCountersResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r CallsCountersResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ChaosListResponse200Headers the declared response headers of an HTTP 200 response for ChaosList
+type ChaosListResponse200Headers struct {
+	XRequestId *string
+}
+
+type ChaosListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ChaosList
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ChaosListResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ChaosListResponse) GetJSON200() *ChaosList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ChaosListResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ChaosListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ChaosListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ChaosListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ChaosListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ChaosStartResponse201Headers the declared response headers of an HTTP 201 response for ChaosStart
+type ChaosStartResponse201Headers struct {
+	ETag       *string
+	Location   *string
+	XRequestId *string
+}
+
+type ChaosStartResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Chaos
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *ChaosStartResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ChaosStartResponse) GetJSON201() *Chaos {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ChaosStartResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ChaosStartResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ChaosStartResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ChaosStartResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ChaosStartResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ChaosProfilesResponse200Headers the declared response headers of an HTTP 200 response for ChaosProfiles
+type ChaosProfilesResponse200Headers struct {
+	XRequestId *string
+}
+
+type ChaosProfilesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ChaosProfileList
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ChaosProfilesResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ChaosProfilesResponse) GetJSON200() *ChaosProfileList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ChaosProfilesResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ChaosProfilesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ChaosProfilesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ChaosProfilesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ChaosProfilesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ChaosDeleteResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ChaosDeleteResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ChaosDeleteResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ChaosDeleteResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ChaosDeleteResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ChaosDeleteResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ChaosGetResponse200Headers the declared response headers of an HTTP 200 response for ChaosGet
+type ChaosGetResponse200Headers struct {
+	ETag       *string
+	XRequestId *string
+}
+
+type ChaosGetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Chaos
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ChaosGetResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ChaosGetResponse) GetJSON200() *Chaos {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ChaosGetResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ChaosGetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ChaosGetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ChaosGetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ChaosGetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ChaosStopResponse200Headers the declared response headers of an HTTP 200 response for ChaosStop
+type ChaosStopResponse200Headers struct {
+	ETag       *string
+	XRequestId *string
+}
+
+type ChaosStopResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Chaos
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ChaosStopResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ChaosStopResponse) GetJSON200() *Chaos {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ChaosStopResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ChaosStopResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ChaosStopResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ChaosStopResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ChaosStopResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -19225,6 +20446,101 @@ func (c *ClientWithResponses) CallsCountersWithResponse(ctx context.Context, par
 	return ParseCallsCountersResponse(rsp)
 }
 
+// ChaosListWithResponse List chaos, stopped ones among it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /sim/v1/chaos (the `ChaosList` operationId).
+func (c *ClientWithResponses) ChaosListWithResponse(ctx context.Context, params *ChaosListParams, reqEditors ...RequestEditorFn) (*ChaosListResponse, error) {
+	rsp, err := c.ChaosList(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChaosListResponse(rsp)
+}
+
+// ChaosStartWithBodyWithResponse Start chaos.
+//
+// Misfortunes at random times, until it is stopped; what it takes down it brings back.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /sim/v1/chaos (the `ChaosStart` operationId).
+func (c *ClientWithResponses) ChaosStartWithBodyWithResponse(ctx context.Context, params *ChaosStartParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChaosStartResponse, error) {
+	rsp, err := c.ChaosStartWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChaosStartResponse(rsp)
+}
+
+// ChaosStartWithResponse Start chaos.
+//
+// Misfortunes at random times, until it is stopped; what it takes down it brings back.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /sim/v1/chaos (the `ChaosStart` operationId).
+func (c *ClientWithResponses) ChaosStartWithResponse(ctx context.Context, params *ChaosStartParams, body ChaosStartJSONRequestBody, reqEditors ...RequestEditorFn) (*ChaosStartResponse, error) {
+	rsp, err := c.ChaosStart(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChaosStartResponse(rsp)
+}
+
+// ChaosProfilesWithResponse The profiles that chaos knows.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /sim/v1/chaos-profiles (the `ChaosProfiles` operationId).
+func (c *ClientWithResponses) ChaosProfilesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ChaosProfilesResponse, error) {
+	rsp, err := c.ChaosProfiles(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChaosProfilesResponse(rsp)
+}
+
+// ChaosDeleteWithResponse Stop chaos if it runs, and forget it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /sim/v1/chaos/{id} (the `ChaosDelete` operationId).
+func (c *ClientWithResponses) ChaosDeleteWithResponse(ctx context.Context, id Id, params *ChaosDeleteParams, reqEditors ...RequestEditorFn) (*ChaosDeleteResponse, error) {
+	rsp, err := c.ChaosDelete(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChaosDeleteResponse(rsp)
+}
+
+// ChaosGetWithResponse Get chaos, with what it has done.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /sim/v1/chaos/{id} (the `ChaosGet` operationId).
+func (c *ClientWithResponses) ChaosGetWithResponse(ctx context.Context, id Id, params *ChaosGetParams, reqEditors ...RequestEditorFn) (*ChaosGetResponse, error) {
+	rsp, err := c.ChaosGet(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChaosGetResponse(rsp)
+}
+
+// ChaosStopWithResponse Stop chaos; what is down is brought back at once.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /sim/v1/chaos/{id}/stop (the `ChaosStop` operationId).
+func (c *ClientWithResponses) ChaosStopWithResponse(ctx context.Context, id Id, params *ChaosStopParams, reqEditors ...RequestEditorFn) (*ChaosStopResponse, error) {
+	rsp, err := c.ChaosStop(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChaosStopResponse(rsp)
+}
+
 // ClockGetWithResponse The cloud's clock.
 //
 // Returns a wrapper object for the known response body format(s).
@@ -21162,6 +22478,293 @@ func ParseCallsCountersResponse(rsp *http.Response) (*CallsCountersResponse, err
 	switch {
 	case rsp.StatusCode == 200:
 		var headers CallsCountersResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseChaosListResponse parses an HTTP response from a ChaosListWithResponse call
+func ParseChaosListResponse(rsp *http.Response) (*ChaosListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ChaosListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ChaosList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ChaosListResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseChaosStartResponse parses an HTTP response from a ChaosStartWithResponse call
+func ParseChaosStartResponse(rsp *http.Response) (*ChaosStartResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ChaosStartResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Chaos
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers ChaosStartResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseChaosProfilesResponse parses an HTTP response from a ChaosProfilesWithResponse call
+func ParseChaosProfilesResponse(rsp *http.Response) (*ChaosProfilesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ChaosProfilesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ChaosProfileList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ChaosProfilesResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseChaosDeleteResponse parses an HTTP response from a ChaosDeleteWithResponse call
+func ParseChaosDeleteResponse(rsp *http.Response) (*ChaosDeleteResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ChaosDeleteResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseChaosGetResponse parses an HTTP response from a ChaosGetWithResponse call
+func ParseChaosGetResponse(rsp *http.Response) (*ChaosGetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ChaosGetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Chaos
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ChaosGetResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseChaosStopResponse parses an HTTP response from a ChaosStopWithResponse call
+func ParseChaosStopResponse(rsp *http.Response) (*ChaosStopResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ChaosStopResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Chaos
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ChaosStopResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
