@@ -60,16 +60,17 @@ def front(echo, cloud):
     return address
 
 
-def through(pod, address, **query):
-    """What a pod gets when it fetches: asked through its node, which always reaches its own pods."""
-    node, own = pod
-    target = f"http://{own}:8080/fetch?{urlencode(query, doseq=True)}"
-    return run("docker", "exec", node, "curl", "-sS", "-m", "5", "-w", "\n%{http_code}", target).stdout.rsplit("\n", 1)
+def fetch(node, url, *headers):
+    """Status code and body, as a process on the node gets them."""
+    code, _, body = run("docker", "run", "--rm", "--network", f"container:{node}", ECHO_IMAGE, "fetch", url, *headers).stdout.partition("\n")
+    return int(code), body
 
 
 def reaches(pods, source, target):
-    body, code = through((source, pods[source]), None, url=f"http://{pods[target]}:8080/")
-    return code == "200" and target in body
+    """Whether the pod on one node reaches the pod on the other; it is asked through its node, which always reaches its own."""
+    url = urlencode({"url": f"http://{pods[target]}:8080/"})
+    code, body = fetch(source, f"http://{pods[source]}:8080/fetch?{url}")
+    return code == 200 and target in body
 
 
 # --- nodes ---
@@ -126,17 +127,15 @@ def test_a_service_answers_http_from_the_host(front):
 
 def test_a_node_is_told_apart_at_the_metadata_address(echo, cloud):
     for name in ("one-worker", "one-worker2"):
-        answer = run("docker", "exec", name, "curl", "-sS", "-m", "5", "http://169.254.169.254/latest/meta-data/instance-id").stdout
-        assert answer == cloud.instance(name)["id"]
+        assert fetch(name, "http://169.254.169.254/latest/meta-data/instance-id") == (200, cloud.instance(name)["id"])
 
 
 def test_a_spot_notice_is_seen_from_inside_the_node(echo, cloud):
     cloud.cli("interrupt", "one-worker2", "--kind", "spot", "--notice", "1h")
     url = "http://169.254.169.254/latest/meta-data/spot/instance-action"
-    answer = run("docker", "exec", "one-worker2", "curl", "-sS", "-m", "5", url).stdout
-    assert '"terminate"' in answer
-    other = run("docker", "exec", "one-worker", "curl", "-sS", "-m", "5", "-o", "/dev/null", "-w", "%{http_code}", url).stdout
-    assert other == "404"
+    code, body = fetch("one-worker2", url)
+    assert code == 200 and '"terminate"' in body
+    assert fetch("one-worker", url)[0] == 404
     cloud.client.delete(f"/sim/v1/instances/{cloud.instance('one-worker2')['id']}/interrupt")
 
 
