@@ -60,6 +60,10 @@ effect_run docker_effect_create;
 int docker_node_make(struct docker *d, const struct effect *e, const char *like,
                      struct arena *arena, struct container *out, struct error *err);
 
+// Gives a node the images that another one has beyond its own (backend/docker_images.c).
+int docker_images_copy(struct docker *d, const char *from, const char *to, struct arena *arena,
+                       struct error *err);
+
 // --- routes (backend/docker_routes.c) ---
 // Programs the routes of the cluster's instances in the kernels of those containers that do not
 // have them, several at a time; those that could not be done and never were are then `unsettled`.

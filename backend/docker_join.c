@@ -1,8 +1,8 @@
 // Create = join: a new node container that joins its cluster with kubeadm.
 //
-//   find a control plane ─► make and start the container ─► wait for its containerd ─► ask the
-//   control plane for a token and how its nodes are configured ─► write the configuration, kubeadm
-//   join
+//   find a control plane ─► make and start the container ─► wait for its containerd ─► copy images
+//   that were loaded by hand ─► ask the control plane for a token and how its nodes are configured
+//   ─► write the configuration, kubeadm join
 //
 // Each step may be done already: the effect begins at the first one again whenever it is retried.
 // How far it is, is the instance's state reason.
@@ -244,20 +244,24 @@ int docker_effect_create(void *context, const struct effect *e, struct arena *ar
     int rc = find_control_plane(&j, &like, err);
 
     if (rc == 0) {
-        tell(&j, "1/4: starting the container");
+        tell(&j, "1/5: starting the container");
         rc = docker_node_make(j.docker, e, like, arena, &j.node, err);
         rc = rc < 0 ? rc : 0;
     }
     if (rc == 0) {
-        tell(&j, "2/4: waiting for containerd");
+        tell(&j, "2/5: waiting for containerd");
         rc = await_containerd(&j, err);
     }
     if (rc == 0) {
-        tell(&j, "3/4: asking the control plane for a token");
+        tell(&j, "3/5: copying images");
+        rc = docker_images_copy(j.docker, like, j.node.id, arena, err);
+    }
+    if (rc == 0) {
+        tell(&j, "4/5: asking the control plane for a token");
         rc = ask_control_plane(&j, err);
     }
     if (rc == 0) {
-        tell(&j, "4/4: kubeadm join");
+        tell(&j, "5/5: kubeadm join");
         rc = join(&j, err);
     }
     return rc < 0 ? rc : docker_effect_start(context, e, arena, out, err); // with its routes

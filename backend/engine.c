@@ -146,8 +146,12 @@ static int transfer(struct engine *e, const struct engine_request *r, const char
     }
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, r->timeout_ms ? r->timeout_ms : TIMEOUT_MS);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, collect);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, out);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, r->to ? NULL : collect); // NULL: fwrite
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, r->to ? (void *)r->to : (void *)out);
+    if (r->from) {
+        curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
+        curl_easy_setopt(curl, CURLOPT_READDATA, r->from);
+    }
     if (strcmp(r->method, "POST") == 0)
         curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body ? body : "");
     code = curl_easy_perform(curl);

@@ -11,6 +11,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 struct engine; // opaque
 
@@ -25,6 +26,8 @@ struct engine_request {
     const char *path;   // behind the version: "/containers/json?all=1", encoded
     const json_t *body; // NULL: none
     long timeout_ms;    // 0: 20 s
+    FILE *to;           // takes the answer's body, whatever the status; NULL: `out`
+    FILE *from;         // of a PUT: its body, from where it stands to its end
 };
 
 // The HTTP status (200 to 499) and the body, parsed (*out to be decref'ed; NULL: none or not JSON;
