@@ -75,7 +75,7 @@ static int carry(struct copying *c, const char *from, const char *to, struct err
     if (!file)
         return error_set(err, ERROR_UNAVAILABLE, NULL, "no temporary file for images");
     rc = move(c, "GET", from, ARCHIVE, file, NULL, err);
-    rewind(file);
+    fflush(file);
     rc = rc < 0 ? rc : move(c, "PUT", to, "/kind", NULL, file, err);
     fclose(file);
     return rc < 0 ? rc : run(c, to, import_all, "", COPY_MS, NULL, err);

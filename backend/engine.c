@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define NEWEST 51        // 1.51: the newest version that this was written for
 #define TIMEOUT_MS 20000 // of a call that says nothing else
@@ -149,7 +150,11 @@ static int transfer(struct engine *e, const struct engine_request *r, const char
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, r->to ? NULL : collect); // NULL: fwrite
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, r->to ? (void *)r->to : (void *)out);
     if (r->from) {
+        struct stat file = {0};
+        fstat(fileno(r->from), &file);
+        rewind(r->from);
         curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
+        curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)file.st_size);
         curl_easy_setopt(curl, CURLOPT_READDATA, r->from);
     }
     if (strcmp(r->method, "POST") == 0)

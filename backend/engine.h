@@ -27,7 +27,7 @@ struct engine_request {
     const json_t *body; // NULL: none
     long timeout_ms;    // 0: 20 s
     FILE *to;           // takes the answer's body, whatever the status; NULL: `out`
-    FILE *from;         // of a PUT: its body, from where it stands to its end
+    FILE *from;         // of a PUT: a file that is its body
 };
 
 // The HTTP status (200 to 499) and the body, parsed (*out to be decref'ed; NULL: none or not JSON;

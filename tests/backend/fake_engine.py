@@ -23,6 +23,7 @@ class Container:
         self.exit_code, self.oom, self.starts = 0, False, 0
         self.address = f"172.18.0.{engine.serial() % 200 + 2}"
         self.routes, self.files, self.joined = {}, {}, False
+        self.images, self.archive = {"registry.k8s.io/pause:3"}, b""
 
     @property
     def started_at(self):
@@ -175,7 +176,8 @@ class Handler(BaseHTTPRequestHandler):
     def handle_any(self):
         engine = self.server.engine
         length = int(self.headers.get("Content-Length") or 0)
-        body = json.loads(self.rfile.read(length) or b"null")
+        content = self.rfile.read(length)
+        body = content if self.command == "PUT" else json.loads(content or b"null")
         url = urlsplit(self.path)
         path = re.sub(r"^/v1\.\d+", "", url.path)
         query = {k: v[0] for k, v in parse_qs(url.query).items()}
@@ -196,7 +198,7 @@ class Handler(BaseHTTPRequestHandler):
                 return do(self, engine, query, body, *match.groups())
         return self.answer(501, {"message": f"the fake engine knows no {self.command} {path}"})
 
-    do_GET = do_POST = do_DELETE = handle_any
+    do_GET = do_POST = do_PUT = do_DELETE = handle_any
 
     # -- answers ----------------------------------------------------------------------------------------
     def version(self, engine, query, body):
@@ -282,6 +284,17 @@ class Handler(BaseHTTPRequestHandler):
                 engine.remove(c)
                 self.answer(204)
 
+    def archive_get(self, engine, query, body, ref):
+        with engine.lock:
+            if c := self.found(engine, ref):
+                self.answer(200, raw=c.archive)
+
+    def archive_put(self, engine, query, body, ref):
+        with engine.lock:
+            if c := self.found(engine, ref):
+                c.archive = body
+                self.answer(200)
+
     def exec_create(self, engine, query, body, ref):
         with engine.lock:
             if not (c := self.found(engine, ref)):
@@ -316,6 +329,18 @@ def run(engine, c, command):
     if "ip $f route replace" in script:
         c.routes = dict(argument.split("=") for argument in arguments)
         return "", 0
+    if "images export" in script:
+        missing = sorted(c.images - set(arguments[0].split()))
+        c.archive = "\n".join(missing).encode()
+        return " ".join(missing) + "\n" * bool(missing), 0
+    if "images import" in script:
+        c.images |= set(c.archive.decode().split())
+        return "", 0
+    if "images ls" in script:
+        return " ".join(sorted(c.images)) + "\n", 0
+    if script.startswith("rm -f"):
+        c.archive = b""
+        return "", 0
     if "token create" in script:
         return ("api kubeadm.k8s.io/v1beta4\nendpoint c1-control-plane:6443\nexternal 3\naddress  172.18.0.9 \n"
                 "token abcdef.0123456789abcdef\n"), 0
@@ -334,6 +359,8 @@ ROUTES = [
     ("GET", "/networks/([^/]+)", Handler.network),
     ("POST", "/containers/create", Handler.create),
     ("GET", "/containers/([^/]+)/json", Handler.inspect),
+    ("GET", "/containers/([^/]+)/archive", Handler.archive_get),
+    ("PUT", "/containers/([^/]+)/archive", Handler.archive_put),
     ("POST", "/containers/([^/]+)/start", Handler.start),
     ("POST", "/containers/([^/]+)/stop", Handler.stop),
     ("POST", "/containers/([^/]+)/restart", Handler.restart),

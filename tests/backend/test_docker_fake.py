@@ -213,6 +213,15 @@ def test_create_makes_a_node_that_joins_its_cluster(three):
     assert three.engine.find("c1-extra") is None
 
 
+def test_a_node_that_joins_gets_the_images_that_were_loaded_by_hand(three):
+    for node in three.nodes:
+        node.images.add("docker.io/library/mine:1")
+    made = three.join("c1-extra")
+    three.await_state(made["id"], "running")
+    assert three.engine.find("c1-extra").images == {"registry.k8s.io/pause:3", "docker.io/library/mine:1"}
+    assert not any(node.archive for node in three.nodes)
+
+
 def test_a_join_that_fails_is_retried_with_the_same_container(three):
     three.engine.exec_code["kubeadm join"] = 1
     made = three.join("c1-extra")
