@@ -204,8 +204,6 @@ static int parse_ttl(struct json_in *in, const struct field *f, const json_t *va
     const char *text;
     int64_t ns = 0;
 
-    if (json_is_null(value)) // update: for ever
-        return 0;
     text = json_in_string(in, value);
     if (!text)
         return -ERROR_INVALID;
@@ -215,6 +213,13 @@ static int parse_ttl(struct json_in *in, const struct field *f, const json_t *va
         return json_in_fail(in, NULL, "must be more than nothing");
     memcpy(object + f->offset, &ns, sizeof(ns));
     return 0;
+}
+
+// null: for ever
+static int parse_new_ttl(struct json_in *in, const struct field *f, const json_t *value,
+                         char *object)
+{
+    return json_is_null(value) ? 0 : parse_ttl(in, f, value, object);
 }
 
 static const struct schema quotas_schema = {.name = "QuotasPut", .fields = quota_fields};
@@ -238,7 +243,7 @@ static const struct field project_update_fields[] = {{.name = "ttl",
                                                       .type = FIELD_PARSED,
                                                       .required = true,
                                                       .offset = REQUEST(project_update.ttl_ns),
-                                                      .parse = parse_ttl},
+                                                      .parse = parse_new_ttl},
                                                      {0}};
 const struct schema body_project_update = {.name = "ProjectUpdate",
                                            .fields = project_update_fields};

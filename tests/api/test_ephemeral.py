@@ -163,6 +163,7 @@ def test_the_default_project_stays_and_a_patch_needs_a_ttl(api, make):
     api.refuse("PATCH", "/sim/v1/projects/default", {"ttl": "1h"}, status=409, code="in_use", field="ttl")
     make()
     api.refuse("PATCH", "/sim/v1/projects/ci-1", {}, status=400, code="invalid_argument", field="ttl")
+    api.refuse("POST", "/sim/v1/projects", {"name": "x", "ttl": None}, status=400, code="invalid_argument", field="ttl")
     api.refuse("PATCH", "/sim/v1/projects/ci-1", {"ttl": "0s"}, status=400, code="invalid_argument", field="ttl")
     api.refuse("PATCH", "/sim/v1/projects/nobody", {"ttl": "1s"}, status=404, code="not_found")
     api.refuse("POST", "/sim/v1/projects", {"name": "ci-1"}, status=409, code="already_exists", field="name")

@@ -20,7 +20,8 @@ def test_the_lines_of_the_document_work(cli):
     ran = 0
     for block in blocks():
         for words in block:
-            cli(*words)
+            # nobody has called as a CCM here, and an assertion on nothing fails
+            cli(*words, code="refused" if words[:2] == ["calls", "assert"] else 0)
             ran += 1
         cli("fault", "clear")
     print(f"{ran} lines ran")

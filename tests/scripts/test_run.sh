@@ -42,6 +42,7 @@ nothing_left() { ! grep -slF -f <(printf '=%s/\n' "$work") /proc/[0-9]*/cmdline 
 # begin <text>: starts it and waits until it says that
 begin() {
   local deadline=$((SECONDS + 180))
+  : >"$work/output" # what the run before has said must not be taken for this one's
   # a shell without job control would have it ignore a Ctrl-C
   env --default-signal=INT "$script" >"$work/output" 2>&1 &
   running=$!
