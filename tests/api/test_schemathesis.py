@@ -27,7 +27,7 @@ def test_no_request_that_schemathesis_can_think_of_breaks_the_contract(server, f
         program, "run", ROOT / "api" / "openapi.json", "--url", server.address,
         "--header", f"Authorization: Bearer {server.token}", "--checks", ",".join(CHECKS),
         "--phases", "examples,coverage,fuzzing,stateful", "--max-examples", "50" if full else "4",
-        "--seed", str(random_seed), "--request-timeout", "20", "--generation-database", "none",
+        "--seed", str(random_seed), "--request-timeout", "90", "--generation-database", "none",
         "--suppress-health-check", "all", "--warnings", "off", "--no-color",
         "--report", "json", "--report-json-path", report,
     ], capture_output=True, text=True, cwd=tmp_path, timeout=900, env=environment)
