@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// --rate ACTION=N, repeated.
+// --rate ACTION=N or ACTION=N/h, repeated.
 static int add_rates(const struct command *c, json_t *body, struct failure *f)
 {
     json_t *rates = json_object();
@@ -20,7 +20,8 @@ static int add_rates(const struct command *c, json_t *body, struct failure *f)
         if (strcmp(c->options[i].flag->name, "rate") != 0)
             continue;
         rate = strtod(value + length + 1, &end);
-        if (end == value + length + 1 || *end != '\0' || !(rate >= 0 && rate <= 1e9)) {
+        if (end == value + length + 1 || (*end != '\0' && strcmp(end, "/h") != 0) ||
+            !(rate >= 0 && rate <= 1e9)) {
             json_decref(rates);
             return fail(f, EXIT_USAGE, "--rate: '%s' is not ACTION=NUMBER", value);
         }

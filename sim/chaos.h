@@ -32,11 +32,12 @@ extern const char *const chaos_action_names[]; // NULL ends
 #define CHAOS_RATE_UNIT 1000 // rates are stored in so manyths per hour
 
 enum chaos_state { CHAOS_RUNNING, CHAOS_STOPPED, CHAOS_STATES };
-enum chaos_remedy { REMEDY_START, REMEDY_RESPAWN, REMEDY_END_FAULT, REMEDIES };
+// NONE: it comes back by itself, or another has come for it, and is down until it runs.
+enum chaos_remedy { REMEDY_START, REMEDY_RESPAWN, REMEDY_END_FAULT, REMEDY_NONE, REMEDIES };
 enum chaos_outcome { OUTCOME_NONE, OUTCOME_DONE, OUTCOME_DRY, OUTCOME_SKIPPED, OUTCOMES };
 
 struct chaos_later { // what brings back what was taken
-    int64_t due_ns;
+    int64_t due_ns;  // NONE: 0
     enum chaos_remedy remedy;
     const char *id, *zone; // of the instance, or of the fault rule
     const char *type;      // RESPAWN: what is to be made
@@ -85,6 +86,13 @@ int chaos_remove(struct txn *t, struct resource *r, struct error *err); // kind_
 int chaos_strike(struct txn *t, struct chaos *c, struct error *err);
 // Applies the remedies that are due, or all of them.
 int chaos_remedy_due(struct txn *t, struct chaos *c, bool all, struct error *err);
+// Forgets those that it watched and that run again, or are gone (sim/chaos_limits.c).
+int chaos_watch(struct txn *t, struct chaos *c, struct error *err);
+// Whether the limits need to know when the victim of such an action runs again.
+bool chaos_must_watch(const struct chaos *c, enum chaos_action action);
+// Whether one more may go down; ERROR_STATE says what forbids it.
+int chaos_limits_check(struct txn *t, const struct chaos *c, struct error *err);
+bool chaos_may_strike(const struct chaos *c, const struct instance *i);
 void chaos_plan(struct chaos *c, int64_t from_ns); // when the next one is
 
 #endif

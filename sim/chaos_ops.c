@@ -8,7 +8,7 @@ static int write(struct txn *t, struct chaos *c, struct error *err)
     int64_t first = c->next_ns;
 
     for (size_t i = 0; i < c->later_count; i++)
-        if (first == 0 || c->later[i].due_ns < first)
+        if (c->later[i].remedy != REMEDY_NONE && (first == 0 || c->later[i].due_ns < first))
             first = c->later[i].due_ns;
     c->r.transition_ns = first;
     return txn_put(t, &c->r, err);
@@ -42,22 +42,38 @@ int chaos_due(struct txn *t, struct resource *r, struct error *err)
     int rc;
 
     be_chaos(t);
-    if (c->until_ns > 0 && c->until_ns <= t->now_ns)
+    if (r->state == CHAOS_RUNNING && c->until_ns > 0 && c->until_ns <= t->now_ns)
         return end(t, c, "ended", "Its time was over", err);
     rc = chaos_remedy_due(t, c, false, err);
     if (rc == 0 && c->next_ns != 0 && c->next_ns <= t->now_ns) {
-        rc = chaos_strike(t, c, err);
+        rc = chaos_watch(t, c, err);
+        if (rc == 0)
+            rc = chaos_strike(t, c, err);
         chaos_plan(c, c->next_ns); // by plan, not from now: it does not drift
     }
     return rc < 0 ? rc : write(t, c, err);
+}
+
+static int check_alone(struct txn *t, struct error *err)
+{
+    const struct store_match running = {
+        .kind = KIND_CHAOS, .project = t->project, .states = 1U << CHAOS_RUNNING};
+    int64_t count;
+    int rc = store_match_count(t->store, &running, &count, err);
+
+    if (rc == 0 && count > 0)
+        return error_set(err, ERROR_EXISTS, NULL, "chaos runs in this project already");
+    return rc;
 }
 
 int chaos_start(struct txn *t, struct change *change, struct error *err)
 {
     struct chaos *c = (struct chaos *)txn_new(t, KIND_CHAOS, true, NULL);
     uint64_t drawn = random_u64(t->cloud->seed, t->cloud->ledger.revision + 1, 1) >> 12;
-    int rc;
+    int rc = check_alone(t, err);
 
+    if (rc < 0)
+        return rc;
     c->set = change->request.chaos.set;
     c->seed = change->request.chaos.has_seed ? change->request.chaos.seed : (int64_t)drawn;
     c->r.name = c->set.profile ? c->set.profile : c->r.id;

@@ -59,59 +59,7 @@ static int64_t draw_down(const struct chaos *c)
     return c->set.min_down_ns + (int64_t)(draw(c, STREAM_DOWN) % range);
 }
 
-// --- limits ---
-
-static int count_down(const struct chaos *c, const char *zone)
-{
-    int count = 0;
-
-    for (size_t i = 0; i < c->later_count; i++)
-        count += c->later[i].remedy != REMEDY_END_FAULT &&
-                 (!zone || strcmp(c->later[i].zone, zone) == 0);
-    return count;
-}
-
-static bool is_protected(const struct chaos *c, const struct resource *r)
-{
-    for (size_t i = 0; i < c->set.protect_count; i++)
-        for (size_t k = 0; k < r->tag_count; k++)
-            if (strcmp(r->tags[k].key, c->set.protect[i].key) == 0 &&
-                strcmp(r->tags[k].value, c->set.protect[i].value) == 0)
-                return true;
-    return false;
-}
-
-static bool is_down(const struct chaos *c, const char *id)
-{
-    for (size_t i = 0; i < c->later_count; i++)
-        if (strcmp(c->later[i].id, id) == 0)
-            return true;
-    return false;
-}
-
-static int check_limits(struct txn *t, const struct chaos *c, struct error *err)
-{
-    int down = count_down(c, NULL);
-    int64_t running = 0;
-    int rc = 0;
-
-    if (c->set.max_down > 0 && down >= c->set.max_down)
-        return error_set(err, ERROR_STATE, NULL, "%d are down already", down);
-    if (c->set.min_running > 0)
-        rc = store_count_instances(t->store, c->r.project, INSTANCE_RUNNING,
-                                   (int64_t)c->set.min_running + 1, &running, err);
-    if (rc == 0 && running <= c->set.min_running && c->set.min_running > 0)
-        return error_set(err, ERROR_STATE, NULL, "only %" PRId64 " run", running);
-    return rc;
-}
-
 // --- victims ---
-
-static bool may_strike(const struct chaos *c, const struct instance *i)
-{
-    return !is_protected(c, &i->r) && !is_down(c, i->r.id) &&
-           (c->set.max_down_per_zone == 0 || count_down(c, i->zone) < c->set.max_down_per_zone);
-}
 
 // Ids are hashes: the next one after a random point is anybody, however old, and costs one look
 // into an index.
@@ -131,7 +79,7 @@ static int pick(struct txn *t, const struct chaos *c, const char *lifecycle, str
             rc = txn_load(t, KIND_INSTANCE, c->r.project, id, &r, err) < 0 ? -(int)err->code : 1;
         if (rc < 0)
             return rc;
-        if (rc == 1 && may_strike(c, (struct instance *)r)) {
+        if (rc == 1 && chaos_may_strike(c, (struct instance *)r)) {
             *out = (struct instance *)r;
             return 0;
         }
@@ -166,6 +114,19 @@ static void add_respawn(struct txn *t, struct chaos *c, const struct instance *i
     later->tag_count = i->r.tag_count;
 }
 
+// Nothing is to be done, but it counts as down until it runs again, or is gone.
+static void add_watch(struct txn *t, struct chaos *c, enum chaos_action action,
+                      const struct instance *i)
+{
+    struct chaos_later *later;
+
+    if (!chaos_must_watch(c, action))
+        return;
+    later = add_later(t, c, REMEDY_NONE, 0);
+    later->id = i->r.id;
+    later->zone = i->zone;
+}
+
 // An operation on an instance, as a change of its own.
 static int change_instance(struct txn *t, const struct chaos *c, const char *operation,
                            change_apply *apply, struct change *change, const char *id,
@@ -189,8 +150,7 @@ static int change_instance(struct txn *t, const struct chaos *c, const char *ope
     return rc;
 }
 
-static int respawn(struct txn *t, const struct chaos *c, const struct chaos_later *l,
-                   struct error *err)
+static int respawn(struct txn *t, const struct chaos *c, struct chaos_later *l, struct error *err)
 {
     struct change change = {.request.instance = {.zone = l->zone,
                                                  .type = l->type,
@@ -200,12 +160,16 @@ static int respawn(struct txn *t, const struct chaos *c, const struct chaos_late
                                                  .family_count = 1,
                                                  .external_ip = true}};
     struct tags_spec *tags = &change.request.instance.tags;
+    int rc;
 
     tags->count = l->tag_count;
     tags->items = arena_alloc(t->arena, l->tag_count * sizeof(*tags->items) + 1);
     for (size_t i = 0; i < l->tag_count; i++)
         tags->items[i] = (struct tag_patch){l->tags[i].key, l->tags[i].value};
-    return change_instance(t, c, "instances.create", instance_create, &change, NULL, err);
+    rc = change_instance(t, c, "instances.create", instance_create, &change, NULL, err);
+    if (rc == 0)
+        l->id = change.result_id;
+    return rc;
 }
 
 static int call(struct txn *t, const struct chaos *c, struct actor_call *request, struct error *err)
@@ -220,7 +184,7 @@ static int call(struct txn *t, const struct chaos *c, struct actor_call *request
     return t->cloud->actor->apply(t->cloud->actor, &inner, request, &answer, err);
 }
 
-static int apply_remedy(struct txn *t, const struct chaos *c, const struct chaos_later *l,
+static int apply_remedy(struct txn *t, const struct chaos *c, struct chaos_later *l,
                         struct error *err)
 {
     struct change change = {0};
@@ -230,6 +194,19 @@ static int apply_remedy(struct txn *t, const struct chaos *c, const struct chaos
     if (l->remedy == REMEDY_RESPAWN)
         return respawn(t, c, l, err);
     return call(t, c, &(struct actor_call){.operation = "faults.delete", .id = l->id}, err);
+}
+
+// What is still stopping can be started once it has stopped: says when to try. Three-way.
+static int wait_for_stop(struct txn *t, const struct chaos *c, struct chaos_later *l,
+                         struct error *err)
+{
+    struct resource *r;
+    int rc = txn_find(t, KIND_INSTANCE, c->r.project, l->id, &r, err);
+
+    if (rc <= 0 || r->state != INSTANCE_STOPPING)
+        return rc < 0 ? rc : 0;
+    l->due_ns = r->transition_ns > t->now_ns ? r->transition_ns + 1 : t->now_ns + RETRY_RESPAWN;
+    return 1;
 }
 
 // In a savepoint of its own. A respawn that finds no place tries again later; whom somebody else
@@ -249,7 +226,17 @@ static int remedy(struct txn *t, const struct chaos *c, struct chaos_later *l, b
     *out_again = rc < 0 && !last &&
                  (l->remedy == REMEDY_RESPAWN || failed.code == ERROR_ZONE_UNAVAILABLE ||
                   failed.code == ERROR_CAPACITY);
-    l->due_ns = *out_again ? t->now_ns + RETRY_RESPAWN : l->due_ns;
+    if (rc < 0 && l->remedy == REMEDY_START && failed.code == ERROR_STATE) {
+        rc = wait_for_stop(t, c, l, err);
+        *out_again = rc == 1;
+        return rc < 0 ? rc : 0;
+    }
+    if (*out_again)
+        l->due_ns = t->now_ns + RETRY_RESPAWN;
+    else if (rc == 0 && !last && l->remedy != REMEDY_END_FAULT && chaos_must_watch(c, CHAOS_STOP)) {
+        *l = (struct chaos_later){.remedy = REMEDY_NONE, .id = l->id, .zone = l->zone};
+        *out_again = true; // not yet up
+    }
     return 0;
 }
 
@@ -259,11 +246,11 @@ int chaos_remedy_due(struct txn *t, struct chaos *c, bool all, struct error *err
 
     for (size_t i = 0; i < c->later_count; i++) {
         struct chaos_later l = c->later[i];
-        bool again = true;
+        bool watched = l.remedy == REMEDY_NONE, again = !(watched && all);
         int rc = 0;
 
-        if (all || l.due_ns <= t->now_ns)
-            rc = remedy(t, c, &l, all, &again, err);
+        if (!watched && (all || l.due_ns <= t->now_ns))
+            rc = remedy(t, c, &l, all || c->r.state == CHAOS_STOPPED, &again, err);
         if (rc < 0)
             return rc;
         if (again)
@@ -288,6 +275,8 @@ static int strike_instance(struct txn *t, struct chaos *c, enum chaos_action act
             change_instance(t, c, "instances.terminate", instance_terminate, &change, i->r.id, err);
         if (rc == 0 && c->set.respawn)
             add_respawn(t, c, i, t->now_ns + draw_down(c));
+        else if (rc == 0)
+            add_watch(t, c, action, i);
         return rc;
     case CHAOS_STOP:
         rc = change_instance(t, c, "instances.stop", instance_stop, &change, i->r.id, err);
@@ -298,7 +287,10 @@ static int strike_instance(struct txn *t, struct chaos *c, enum chaos_action act
         later->zone = i->zone;
         return 0;
     case CHAOS_REBOOT:
-        return change_instance(t, c, "instances.reboot", instance_reboot, &change, i->r.id, err);
+        rc = change_instance(t, c, "instances.reboot", instance_reboot, &change, i->r.id, err);
+        if (rc == 0)
+            add_watch(t, c, action, i);
+        return rc;
     default:
         change.request.notice = (struct notice_spec){
             .kind = NOTICE_SPOT, .has_notice = true, .notice_ns = c->set.notice_ns};
@@ -306,6 +298,8 @@ static int strike_instance(struct txn *t, struct chaos *c, enum chaos_action act
             change_instance(t, c, "instances.interrupt", instance_interrupt, &change, i->r.id, err);
         if (rc == 0 && c->set.respawn)
             add_respawn(t, c, i, t->now_ns + c->set.notice_ns + draw_down(c));
+        else if (rc == 0)
+            add_watch(t, c, action, i);
         return rc;
     }
 }
@@ -374,7 +368,7 @@ static int strike(struct txn *t, struct chaos *c, enum chaos_action action, stru
     }
     if (action > CHAOS_ZONE_OUTAGE)
         return c->set.dry_run ? 0 : strike_api(t, c, api_body(t, c, action), err);
-    rc = check_limits(t, c, err);
+    rc = chaos_limits_check(t, c, err);
     if (rc == 0)
         rc = pick(t, c, action == CHAOS_INTERRUPT ? "spot" : NULL, &victim, err);
     if (rc < 0 || !victim)

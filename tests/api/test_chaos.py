@@ -71,6 +71,85 @@ def test_a_least_number_is_left_alone(api):
     assert len(alive(api)) == 4 and chaos(api, started)["done"]["terminate"] == 2
 
 
+def slow(api):
+    for transition in ("pending", "rebooting", "stopping", "terminating"):
+        api.latency(f"instance.{transition}", "40s")
+
+
+def running_over_time(api, started):
+    """How many ran, every ten seconds for twenty minutes."""
+    for _ in range(120):
+        api.advance("10s")
+        yield len([item for item in api.get("/v1/instances?limit=1000")["items"] if item["state"] == "running"])
+    assert sum(chaos(api, started)["done"].values()) > 3 < sum(chaos(api, started)["skipped"].values())
+
+
+@pytest.mark.parametrize("action", ["terminate", "stop", "reboot", "interrupt"])
+def test_who_is_not_yet_back_is_down(api, action):
+    slow(api)
+    api.instance(count=12, lifecycle="spot")
+    api.advance("1m")
+    started = start(api, rates={action: 600}, seed=1, limits={"max_down": 3}, min_down="10s", max_down="20s")
+    assert min(running_over_time(api, started)) >= 9
+
+
+def test_what_is_still_stopping_comes_back_too(api):
+    slow(api)
+    api.instance(count=5)
+    api.advance("1m")
+    started = start(api, rates={"stop": 600}, seed=1, min_down="1s", max_down="2s")
+    api.advance("30s")
+    stopped = api.post(f"/sim/v1/chaos/{started['id']}/stop")
+    assert stopped["down"] > 0  # they are stopping
+    api.advance("5m")
+    assert {item["state"] for item in alive(api)} == {"running"} and chaos(api, started)["down"] == 0
+
+
+@pytest.mark.parametrize("respawn", [True, False])
+def test_who_has_notice_is_not_counted_on(api, respawn):
+    slow(api)
+    api.instance(count=12, lifecycle="spot")
+    api.advance("1m")
+    started = start(api, rates={"interrupt": 600}, respawn=respawn, seed=1, limits={"min_running": 8, "max_down": 0})
+    assert min(running_over_time(api, started)) >= 8
+
+
+def test_the_tag_of_chaos_protects(api):
+    spared = api.instance(count=3, tags={"chaos.mockcloud.dev/protected": ""})["items"]
+    api.instance(count=3)
+    start(api, rates={"terminate": 500}, respawn=False, seed=1, limits={"max_down": 0})
+    api.advance("10h")
+    assert {item["id"] for item in alive(api)} == {item["id"] for item in spared}
+
+
+def test_one_runs_in_a_project_at_a_time(api, connect):
+    started = start(api, profile="calm")
+    api.refuse("POST", "/sim/v1/chaos", {"profile": "calm"}, status=409, code="already_exists")
+    api.post("/sim/v1/projects", {"name": "team"}, expect=201)
+    start(connect(api.server, project="team"), profile="calm")
+    api.post(f"/sim/v1/chaos/{started['id']}/stop")
+    start(api, profile="calm")
+
+
+def test_it_goes_on_after_a_restart_as_without_one(start, connect, tmp_path):
+    logs = []
+    for killed in (False, True):
+        (tmp_path / str(killed)).mkdir()
+        server = start(seed=5, directory=tmp_path / str(killed))
+        api = connect(server)
+        slow(api)
+        api.instance(count=12, lifecycle="spot")
+        api.post("/sim/v1/chaos", {"profile": "mayhem", "seed": 7}, expect=201)
+        api.advance("3h")
+        if killed:
+            server.kill()
+            server.start()
+            api = connect(server)
+        api.advance("3h")
+        logs.append(events(api))
+    assert len(logs[0]) > 200 and logs[0] == logs[1]
+
+
 def test_a_dry_run_tells_and_does_nothing(api):
     api.instance(count=10)
     before = api.get("/v1/instances")["items"]

@@ -1,0 +1,136 @@
+// How much may be down at once, and who is spared.
+//
+// Whoever was struck counts until it runs again: from the notice, through the reboot, and until the
+// one that takes its place is up.
+#include "sim/chaos.h"
+#include "sim/cloud_internal.h"
+#include "sim/notice.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define PROTECTED_TAG "chaos.mockcloud.dev/protected" // with any value
+
+static int count_down(const struct chaos *c, const char *zone)
+{
+    int count = 0;
+
+    for (size_t i = 0; i < c->later_count; i++)
+        count += c->later[i].remedy != REMEDY_END_FAULT &&
+                 (!zone || strcmp(c->later[i].zone, zone) == 0);
+    return count;
+}
+
+static bool spares(const struct chaos *c, const struct store_tag *tag)
+{
+    if (strcmp(tag->key, PROTECTED_TAG) == 0)
+        return true;
+    for (size_t i = 0; i < c->set.protect_count; i++)
+        if (strcmp(tag->key, c->set.protect[i].key) == 0 &&
+            strcmp(tag->value, c->set.protect[i].value) == 0)
+            return true;
+    return false;
+}
+
+static bool is_protected(const struct chaos *c, const struct resource *r)
+{
+    for (size_t i = 0; i < r->tag_count; i++)
+        if (spares(c, &r->tags[i]))
+            return true;
+    return false;
+}
+
+static bool is_down(const struct chaos *c, const char *id)
+{
+    for (size_t i = 0; i < c->later_count; i++)
+        if (strcmp(c->later[i].id, id) == 0)
+            return true;
+    return false;
+}
+
+bool chaos_may_strike(const struct chaos *c, const struct instance *i)
+{
+    return !is_protected(c, &i->r) && !is_down(c, i->r.id) &&
+           (c->set.max_down_per_zone == 0 || count_down(c, i->zone) < c->set.max_down_per_zone);
+}
+
+bool chaos_must_watch(const struct chaos *c, enum chaos_action action)
+{
+    return c->set.max_down > 0 || c->set.max_down_per_zone > 0 ||
+           (c->set.min_running > 0 && action == CHAOS_INTERRUPT);
+}
+
+// On its way down, or up: what is stopped or in error by now, somebody else has left so.
+static bool is_on_its_way(const struct instance *i)
+{
+    switch ((enum instance_state)i->r.state) {
+    case INSTANCE_PENDING:
+    case INSTANCE_STOPPING:
+    case INSTANCE_REBOOTING:
+    case INSTANCE_TERMINATING:
+        return true;
+    case INSTANCE_RUNNING:
+        return notice_find(i, 1U << NOTICE_SPOT) != NULL;
+    default:
+        return false;
+    }
+}
+
+int chaos_watch(struct txn *t, struct chaos *c, struct error *err)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < c->later_count; i++) {
+        bool keep = c->later[i].remedy != REMEDY_NONE;
+        struct resource *r;
+        int rc = keep ? 0 : txn_find(t, KIND_INSTANCE, c->r.project, c->later[i].id, &r, err);
+
+        if (rc < 0)
+            return rc;
+        if (keep || (rc == 1 && is_on_its_way((struct instance *)r)))
+            c->later[kept++] = c->later[i];
+    }
+    c->later_count = kept;
+    return 0;
+}
+
+// Those that run yet, but have notice.
+static int count_noticed(struct txn *t, const struct chaos *c, int64_t *out, struct error *err)
+{
+    *out = 0;
+    for (size_t i = 0; i < c->later_count; i++) {
+        enum chaos_remedy remedy = c->later[i].remedy;
+        struct resource *r;
+        int rc;
+
+        if (remedy != REMEDY_NONE && remedy != REMEDY_RESPAWN)
+            continue;
+        rc = txn_find(t, KIND_INSTANCE, c->r.project, c->later[i].id, &r, err);
+        if (rc < 0)
+            return rc;
+        *out += rc == 1 && r->state == INSTANCE_RUNNING;
+    }
+    return 0;
+}
+
+static int check_running(struct txn *t, const struct chaos *c, struct error *err)
+{
+    int64_t running, noticed, least = c->set.min_running;
+    int rc = count_noticed(t, c, &noticed, err);
+
+    if (rc == 0)
+        rc = store_count_instances(t->store, c->r.project, INSTANCE_RUNNING, least + noticed + 1,
+                                   &running, err);
+    if (rc == 0 && running - noticed <= least)
+        return error_set(err, ERROR_STATE, NULL, "only %" PRId64 " run", running - noticed);
+    return rc;
+}
+
+int chaos_limits_check(struct txn *t, const struct chaos *c, struct error *err)
+{
+    int down = count_down(c, NULL);
+
+    if (c->set.max_down > 0 && down >= c->set.max_down)
+        return error_set(err, ERROR_STATE, NULL, "%d are down already", down);
+    return c->set.min_running > 0 ? check_running(t, c, err) : 0;
+}
