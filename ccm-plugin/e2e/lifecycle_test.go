@@ -1,10 +1,14 @@
 package e2e
 
 import (
+	"context"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	cloudproviderapi "k8s.io/cloud-provider/api"
 
 	"mockcloud.dev/ccm-plugin/testserver"
@@ -164,4 +168,46 @@ func TestB3_NoNodeIsDeletedWhileTheCloudFailsOrIsSilent(t *testing.T) {
 			t.Fatalf("%s is deleted although its instance runs", m.name)
 		}
 	}
+}
+
+// The Node of a terminated instance stays for as long as the CCM may not delete it, which an event says each time; it goes as soon
+// as the right is there, without a restart.
+func TestB18_WithoutTheRightToDeleteNodesOneStaysAndAnEventSaysSo(t *testing.T) {
+	m := newMachine(t, "b18")
+	node := m.initialised()
+	restore := withoutVerb(t, "nodes", "delete")
+	m.terminate()
+	m.ready(corev1.ConditionFalse)
+	wantEvent(t, node.UID, "DeletingNodeFailed")
+	observe(t, 4, m.stays())
+	restore()
+	m.gone()
+}
+
+// withoutVerb takes a right from the CCM's role; it is given back by the function, or at the end of the test.
+func withoutVerb(t *testing.T, resource, verb string) (restore func()) {
+	t.Helper()
+	const role = "mockcloud-ccm"
+	roles := env.kube.RbacV1().ClusterRoles()
+	edit := func(change func(verbs []string) []string) {
+		t.Helper()
+		present, err := roles.Get(context.Background(), role, metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, rule := range present.Rules {
+			if slices.Contains(rule.Resources, resource) {
+				present.Rules[i].Verbs = change(rule.Verbs)
+			}
+		}
+		if _, err := roles.Update(context.Background(), present, metav1.UpdateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	edit(func(verbs []string) []string {
+		return slices.DeleteFunc(verbs, func(v string) bool { return v == verb })
+	})
+	restore = sync.OnceFunc(func() { edit(func(verbs []string) []string { return append(verbs, verb) }) })
+	t.Cleanup(restore)
+	return restore
 }

@@ -462,3 +462,36 @@ func TestB16_ANodeWithoutInstanceDoesNotKeepTheOthersOut(t *testing.T) {
 	s.wantTargets(good)
 	wantEvent(t, s.uid, "NodesWithoutInstance")
 }
+
+// What somebody else's finalizer keeps is being deleted for a long time. Upstream then wants to add its own, the API server refuses, and
+// so on until it is gone: that must not make a load balancer that nobody would delete.
+func TestB11_AServiceThatIsBeingDeletedGetsNoFinalizerAndNoLoadBalancer(t *testing.T) {
+	const foreign = "example.com/keep"
+	env.ccm.kill()
+	s := newShop(t, "b11", func(service *corev1.Service) { service.Finalizers = []string{foreign} })
+	release := func() {
+		_, err := env.kube.CoreV1().Services(namespace).Patch(context.Background(), s.name, types.MergePatchType,
+			[]byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{})
+		if err != nil && !apierrors.IsNotFound(err) {
+			t.Error(err)
+		}
+	}
+	t.Cleanup(release) // before the Service's own, which waits for its end
+	s.remove()
+	env.proxy.Reset()
+	env.ccm.restart(t)
+	wantEvent(t, s.uid, "SyncLoadBalancerFailed")
+	service := s.service()
+	parts := s.parts()
+	release()
+	if service.DeletionTimestamp == nil || !slices.Equal(service.Finalizers, []string{foreign}) {
+		t.Errorf("deleted %v, finalizers %v", service.DeletionTimestamp, service.Finalizers)
+	}
+	if parts != "" {
+		t.Errorf("in the cloud: %s", parts)
+	}
+	s.deleted()
+	if made := env.proxy.Count("POST", "/v1/load-balancers"); made != 0 {
+		t.Errorf("%d load balancers made", made)
+	}
+}

@@ -1,0 +1,126 @@
+package bugs
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/fake"
+	servicecontroller "k8s.io/cloud-provider/controllers/service"
+	"k8s.io/component-base/featuregate"
+	controllersmetrics "k8s.io/component-base/metrics/prometheus/controllers"
+
+	"mockcloud.dev/ccm-plugin/client"
+)
+
+// serviceController runs upstream's service controller on the provider; what is Kubernetes' is kept by a fake clientset.
+func (w *world) serviceController() kubernetes.Interface {
+	w.Helper()
+	kube := fake.NewClientset()
+	ctx, cancel := context.WithCancel(context.Background())
+	factory := informers.NewSharedInformerFactory(kube, 0)
+	controller, err := servicecontroller.New(w.provider, kube, factory.Core().V1().Services(), factory.Core().V1().Nodes(),
+		"kubernetes", featuregate.NewFeatureGate())
+	w.must(err)
+	factory.Start(ctx.Done())
+	factory.WaitForCacheSync(ctx.Done())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		controller.Run(ctx, 1, controllersmetrics.NewControllerManagerMetrics("bugs"))
+	}()
+	w.Cleanup(func() {
+		cancel()
+		<-ended
+		factory.Shutdown()
+	})
+	return kube
+}
+
+func (w *world) addNode(kube kubernetes.Interface, name string) {
+	w.Helper()
+	_, err := kube.CoreV1().Nodes().Create(w.Context(), nodeOf(w.instance(name)), metav1.CreateOptions{})
+	w.must(err)
+}
+
+func (w *world) openService(kube kubernetes.Interface, name string) {
+	w.Helper()
+	service := webService()
+	service.Name, service.UID = name, types.UID("uid-"+name)
+	services := kube.CoreV1().Services(service.Namespace)
+	_, err := services.Create(w.Context(), service, metav1.CreateOptions{})
+	w.must(err)
+	w.eventually(name+" has an address", func() (bool, string) {
+		seen, err := services.Get(w.Context(), name, metav1.GetOptions{})
+		return err == nil && len(seen.Status.LoadBalancer.Ingress) == 1, fmt.Sprint(err)
+	})
+}
+
+func (w *world) flap(kube kubernetes.Interface, name string, ready corev1.ConditionStatus) {
+	w.Helper()
+	node, err := kube.CoreV1().Nodes().Get(w.Context(), name, metav1.GetOptions{})
+	w.must(err)
+	node.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: ready}}
+	_, err = kube.CoreV1().Nodes().UpdateStatus(w.Context(), node, metav1.UpdateOptions{})
+	w.must(err)
+}
+
+// wantTargets waits until each of the pools has so many targets.
+func (w *world) wantTargets(pools, targets int) {
+	w.Helper()
+	w.eventually(fmt.Sprintf("%d pools of %d targets", pools, targets), func() (bool, string) {
+		all, _, err := w.cloud.TargetPools(w.Context(), client.Filter{})
+		var seen []int
+		for _, pool := range all {
+			seen = append(seen, len(pool.Targets))
+		}
+		return err == nil && slices.Equal(seen, slices.Repeat([]int{targets}, pools)), fmt.Sprintf("%v, %v", seen, err)
+	})
+}
+
+// N nodes flap, M balancers have them as targets: that costs no call. A node more costs one change of each pool, and the same calls
+// whether nodes have flapped before or not.
+func TestB9_NodesThatFlapCostNoCallsAndANodeMoreCostsOneChangeOfEachPool(t *testing.T) {
+	const nodes, balancers = 6, 4
+	inBothModes(t, func(w *world) {
+		kube := w.serviceController()
+		// Services first: upstream's workers race for one that is new while nodes are synced.
+		for i := range balancers {
+			w.openService(kube, fmt.Sprintf("web-%d", i))
+		}
+		for i := range nodes {
+			w.addNode(kube, fmt.Sprintf("node-%d", i))
+		}
+		w.wantTargets(balancers, nodes)
+		there := nodes
+		cost := func(flaps int) int {
+			w.forgetCalls()
+			for i := range flaps * nodes {
+				status := []corev1.ConditionStatus{corev1.ConditionFalse, corev1.ConditionTrue, corev1.ConditionUnknown}[i/nodes%3]
+				w.flap(kube, fmt.Sprintf("node-%d", i%nodes), status)
+			}
+			if changes := w.calls("*.update"); changes != 0 {
+				w.Fatalf("%d changes by nodes that flap", changes)
+			}
+			w.addNode(kube, fmt.Sprintf("node-%d", there))
+			there++
+			w.wantTargets(balancers, there)
+			w.eventually("one change of each pool", func() (bool, string) { // a call is logged after its answer
+				changes := w.calls("target_pools.update")
+				return changes == balancers, fmt.Sprintf("%d changes of %d pools", changes, balancers)
+			})
+			return w.calls("target_pools.*") + w.calls("load_balancers.*")
+		}
+		cost(0) // what the first nodes and services have set going has ended after this
+		quiet := cost(0)
+		if flapped := cost(5); flapped != quiet {
+			w.Fatalf("a node more costs %d calls after flapping, %d without", flapped, quiet)
+		}
+	})
+}
