@@ -1,6 +1,5 @@
 // Bodies of instances, and the pieces that several kinds share.
 #include "api/bodies.h"
-#include "base/timefmt.h"
 #include "sim/change.h"
 #include "sim/names.h"
 
@@ -228,14 +227,10 @@ const struct schema body_instance_update = {
 static int parse_notice(struct json_in *in, const struct field *f, const json_t *value,
                         char *object)
 {
-    struct error other = {0};
-    const char *text = json_in_string(in, value);
     int64_t ns;
 
-    if (!text)
+    if (json_in_duration(in, value, &ns) < 0)
         return -ERROR_INVALID;
-    if (duration_parse(text, &ns, &other) < 0)
-        return json_in_repeat(in, NULL, &other);
     memcpy(object + f->offset, &ns, sizeof(ns));
     return 0;
 }

@@ -15,14 +15,10 @@ static const char *const duration_names[SHAPE_DURATIONS] = {"value", "min", "max
 
 int parse_duration(struct json_in *in, const struct field *f, const json_t *value, char *object)
 {
-    struct error other = {0};
-    const char *text = json_in_string(in, value);
     struct duration duration = {.given = true};
 
-    if (!text)
+    if (json_in_duration(in, value, &duration.ns) < 0)
         return -ERROR_INVALID;
-    if (duration_parse(text, &duration.ns, &other) < 0)
-        return json_in_repeat(in, NULL, &other);
     memcpy(object + f->offset, &duration, sizeof(duration));
     return 0;
 }

@@ -2,7 +2,6 @@
 #include "api/bodies.h"
 #include "api/bodies_shape.h"
 #include "base/bucket.h"
-#include "base/timefmt.h"
 #include "sim/cloud.h"
 #include "sim/names.h"
 
@@ -200,15 +199,10 @@ const struct schema body_cluster_create = {.name = "ClusterCreate", .fields = cl
 
 static int parse_ttl(struct json_in *in, const struct field *f, const json_t *value, char *object)
 {
-    struct error other = {0};
-    const char *text;
-    int64_t ns = 0;
+    int64_t ns;
 
-    text = json_in_string(in, value);
-    if (!text)
+    if (json_in_duration(in, value, &ns) < 0)
         return -ERROR_INVALID;
-    if (duration_parse(text, &ns, &other) < 0)
-        return json_in_repeat(in, NULL, &other);
     if (ns == 0)
         return json_in_fail(in, NULL, "must be more than nothing");
     memcpy(object + f->offset, &ns, sizeof(ns));

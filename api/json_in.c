@@ -1,5 +1,6 @@
 #include "api/json_in.h"
 
+#include "base/timefmt.h"
 #include "sim/change.h"
 
 #include <math.h>
@@ -68,6 +69,16 @@ int json_in_fail(struct json_in *in, const char *field, const char *format, ...)
 int json_in_repeat(struct json_in *in, const char *field, const struct error *other)
 {
     return json_in_fail(in, field, "%s", other->message);
+}
+
+int json_in_duration(struct json_in *in, const json_t *value, int64_t *out_ns)
+{
+    struct error other = {0};
+    const char *text = json_in_string(in, value);
+
+    if (!text)
+        return -ERROR_INVALID;
+    return duration_parse(text, out_ns, &other) < 0 ? json_in_repeat(in, NULL, &other) : 0;
 }
 
 // --- names ---

@@ -86,6 +86,7 @@ int json_in_item(struct json_in *in, const struct field *item, const json_t *lis
 int json_in_fail(struct json_in *in, const char *field, const char *format, ...)
     __attribute__((format(printf, 3, 4))); // field below the current path; NULL: the path itself
 const char *json_in_string(struct json_in *in, const json_t *value); // copied; NULL: failed
+int json_in_duration(struct json_in *in, const json_t *value, int64_t *out_ns); // Go's notation
 struct tags_spec;
 int json_in_tags(struct json_in *in, const json_t *value, struct tags_spec *out);
 // Repeats an error that another parser (ip_parse, …) gave, under the current path.

@@ -236,3 +236,11 @@ void jw_field_time(struct json_writer *w, const char *key, int64_t ns)
     jw_key(w, key);
     jw_time(w, ns);
 }
+
+void jw_field_duration(struct json_writer *w, const char *key, int64_t ns)
+{
+    char text[DURATION_TEXT_MAX];
+
+    duration_format(ns, text);
+    jw_field_string(w, key, text);
+}

@@ -37,5 +37,6 @@ void jw_raw(struct json_writer *w, const char *json, size_t length); // one valu
 void jw_field_string(struct json_writer *w, const char *key, const char *value);
 void jw_field_int(struct json_writer *w, const char *key, int64_t value);
 void jw_field_time(struct json_writer *w, const char *key, int64_t ns);
+void jw_field_duration(struct json_writer *w, const char *key, int64_t ns); // Go's notation
 
 #endif

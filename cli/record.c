@@ -1,11 +1,7 @@
 // Recordings: saved into a file, and applied again.
 #include "cli/verbs.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define RECORDING_TYPE "application/x-ndjson"
 
@@ -29,21 +25,12 @@ static int print_replayed(struct cli *cli, const json_t *reply, struct failure *
 
 int verb_replay(struct cli *cli, struct failure *f)
 {
-    const char *path = cli->command->operands[0];
-    FILE *file = fopen(path, "re");
-    struct stat status;
     json_t *reply = NULL;
-    int rc;
-
-    if (file == NULL || fstat(fileno(file), &status) < 0)
-        rc = fail(f, EXIT_REFUSED, "%s: %s", path, strerror(errno));
-    else
-        rc = http_upload(cli->http, "POST", "/sim/v1/replay", RECORDING_TYPE, file, status.st_size,
+    int rc = upload_from(cli, "POST", "/sim/v1/replay", RECORDING_TYPE, cli->command->operands[0],
                          &reply, f);
+
     if (rc == EXIT_OK)
         rc = print_replayed(cli, reply, f);
-    if (file != NULL)
-        fclose(file);
     json_decref(reply);
     return rc;
 }

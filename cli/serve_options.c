@@ -32,14 +32,10 @@ static const char *const imds_token_choices[] = {[IMDS_TOKENS_OPTIONAL] = "optio
 static int parse_keepalive(struct json_in *in, const struct field *f, const json_t *value,
                            char *object)
 {
-    struct error other = {0};
-    const char *text = json_in_string(in, value);
     int64_t ns;
 
-    if (!text)
+    if (json_in_duration(in, value, &ns) < 0)
         return -ERROR_INVALID;
-    if (duration_parse(text, &ns, &other) < 0)
-        return json_in_repeat(in, NULL, &other);
     if (ns < 50 * NS_PER_MS || ns > 3600 * NS_PER_S)
         return json_in_fail(in, NULL, "must be 50ms to 1h");
     memcpy(object + f->offset, &ns, sizeof(ns));
@@ -49,14 +45,10 @@ static int parse_keepalive(struct json_in *in, const struct field *f, const json
 static int parse_duration(struct json_in *in, const struct field *f, const json_t *value,
                           char *object)
 {
-    struct error other = {0};
-    const char *text = json_in_string(in, value);
     int64_t ns;
 
-    if (!text)
+    if (json_in_duration(in, value, &ns) < 0)
         return -ERROR_INVALID;
-    if (duration_parse(text, &ns, &other) < 0)
-        return json_in_repeat(in, NULL, &other);
     if (ns < 50 * NS_PER_MS)
         return json_in_fail(in, NULL, "must be at least 50ms");
     memcpy(object + f->offset, &ns, sizeof(ns));

@@ -46,6 +46,22 @@ int download_to(struct cli *cli, const char *from, const char *path, struct fail
     return rc;
 }
 
+int upload_from(struct cli *cli, const char *method, const char *to, const char *type,
+                const char *path, json_t **out, struct failure *f)
+{
+    FILE *file = fopen(path, "re");
+    struct stat status;
+    int rc;
+
+    if (file == NULL || fstat(fileno(file), &status) < 0)
+        rc = fail(f, EXIT_REFUSED, "%s: %s", path, strerror(errno));
+    else
+        rc = http_upload(cli->http, method, to, type, file, status.st_size, out, f);
+    if (file != NULL)
+        fclose(file);
+    return rc;
+}
+
 int verb_snapshot_save(struct cli *cli, struct failure *f)
 {
     return download_to(cli, SNAPSHOT_PATH, cli->command->operands[0], f);
@@ -53,23 +69,13 @@ int verb_snapshot_save(struct cli *cli, struct failure *f)
 
 int verb_snapshot_restore(struct cli *cli, struct failure *f)
 {
-    const char *path = cli->command->operands[0];
-    FILE *file = fopen(path, "re");
-    struct stat status;
+    const char *to =
+        args_has(cli->command, "stopped") ? SNAPSHOT_PATH "?clock=stopped" : SNAPSHOT_PATH;
     json_t *reply = NULL;
-    int rc;
+    int rc = upload_from(cli, "PUT", to, SNAPSHOT_TYPE, cli->command->operands[0], &reply, f);
 
-    if (file == NULL || fstat(fileno(file), &status) < 0)
-        rc = fail(f, EXIT_REFUSED, "%s: %s", path, strerror(errno));
-    else
-        rc = http_upload(cli->http, "PUT",
-                         args_has(cli->command, "stopped") ? SNAPSHOT_PATH "?clock=stopped"
-                                                           : SNAPSHOT_PATH,
-                         SNAPSHOT_TYPE, file, status.st_size, &reply, f);
     if (rc == EXIT_OK)
         output_item(cli->output, &kind_replaced, reply);
-    if (file != NULL)
-        fclose(file);
     json_decref(reply);
     return rc;
 }

@@ -46,6 +46,9 @@ int verb_snapshot_restore(struct cli *cli, struct failure *f);
 int verb_snapshot_inspect(struct cli *cli, struct failure *f);
 // GET of `from` into a file, 0600; what was there stays when it fails.
 int download_to(struct cli *cli, const char *from, const char *path, struct failure *f);
+// Sends the file `path`; *out is to be decref'ed.
+int upload_from(struct cli *cli, const char *method, const char *to, const char *type,
+                const char *path, json_t **out, struct failure *f);
 int verb_record_save(struct cli *cli, struct failure *f); // record.c
 int verb_replay(struct cli *cli, struct failure *f);
 int verb_wait(struct cli *cli, struct failure *f);   // wait.c

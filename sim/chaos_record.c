@@ -1,5 +1,4 @@
 // How chaos is stored and shown.
-#include "base/timefmt.h"
 #include "sim/chaos.h"
 #include "sim/packed.h"
 #include "sim/txn.h"
@@ -7,45 +6,42 @@
 static const char *const chaos_state_names[] = {"running", "stopped", NULL};
 static const char *const outcome_names[] = {"none", "done", "dry-run", "skipped"};
 
-#define OF(type_, object, member)                                         \
-    {                                                                     \
-        .type = PACKED_##type_, .offset = offsetof(struct object, member) \
-    }
-#define ENUM(object, member, count_)                                                     \
-    {                                                                                    \
-        .type = PACKED_INT, .offset = offsetof(struct object, member), .limit = (count_) \
-    }
-#define LIST(object, member, count_, of_, fields_)                                                \
-    {                                                                                             \
-        .type = PACKED_LIST, .offset = offsetof(struct object, member),                           \
-        .count = offsetof(struct object, count_), .size = sizeof(struct of_), .fields = (fields_) \
-    }
-#define END         \
-    {               \
-        .end = true \
-    }
-
-// clang-format off
-static const struct packed_field tag_fields[] = {
-    OF(STRING, store_tag, key), OF(STRING, store_tag, value), END};
-
 static const struct packed_field later_fields[] = {
-    OF(INT64, chaos_later, due_ns), ENUM(chaos_later, remedy, REMEDIES), OF(STRING, chaos_later, id),
-    OF(STRING, chaos_later, zone), OF(STRING, chaos_later, type), OF(INT, chaos_later, lifecycle),
-    OF(INT, chaos_later, backend), LIST(chaos_later, tags, tag_count, store_tag, tag_fields), END};
+    PACKED_OF(INT64, chaos_later, due_ns),
+    PACKED_ENUM(chaos_later, remedy, REMEDIES),
+    PACKED_OF(STRING, chaos_later, id),
+    PACKED_OF(STRING, chaos_later, zone),
+    PACKED_OF(STRING, chaos_later, type),
+    PACKED_OF(INT, chaos_later, lifecycle),
+    PACKED_OF(INT, chaos_later, backend),
+    PACKED_LIST_OF(chaos_later, tags, tag_count, store_tag, packed_tag_fields),
+    PACKED_END};
 
 static const struct packed_field chaos_fields[] = {
-    OF(STRING, chaos, set.profile), OF(BOOL, chaos, set.respawn), OF(BOOL, chaos, set.dry_run),
-    OF(INT64, chaos, set.duration_ns), OF(INT64, chaos, set.min_down_ns),
-    OF(INT64, chaos, set.max_down_ns), OF(INT64, chaos, set.notice_ns), OF(INT, chaos, set.max_down),
-    OF(INT, chaos, set.max_down_per_zone), OF(INT, chaos, set.min_running),
-    LIST(chaos, set.protect, set.protect_count, store_tag, tag_fields), OF(INT64, chaos, seed),
-    OF(INT64, chaos, ordinal), OF(INT64, chaos, next_ns), OF(INT64, chaos, started_ns),
-    OF(INT64, chaos, ended_ns), OF(INT64, chaos, until_ns),
-    LIST(chaos, later, later_count, chaos_later, later_fields),
-    ENUM(chaos, last_action, CHAOS_ACTION_COUNT), ENUM(chaos, last_outcome, OUTCOMES),
-    OF(STRING, chaos, last_id), OF(STRING, chaos, last_zone), OF(STRING, chaos, last_message), END};
-// clang-format on
+    PACKED_OF(STRING, chaos, set.profile),
+    PACKED_OF(BOOL, chaos, set.respawn),
+    PACKED_OF(BOOL, chaos, set.dry_run),
+    PACKED_OF(INT64, chaos, set.duration_ns),
+    PACKED_OF(INT64, chaos, set.min_down_ns),
+    PACKED_OF(INT64, chaos, set.max_down_ns),
+    PACKED_OF(INT64, chaos, set.notice_ns),
+    PACKED_OF(INT, chaos, set.max_down),
+    PACKED_OF(INT, chaos, set.max_down_per_zone),
+    PACKED_OF(INT, chaos, set.min_running),
+    PACKED_LIST_OF(chaos, set.protect, set.protect_count, store_tag, packed_tag_fields),
+    PACKED_OF(INT64, chaos, seed),
+    PACKED_OF(INT64, chaos, ordinal),
+    PACKED_OF(INT64, chaos, next_ns),
+    PACKED_OF(INT64, chaos, started_ns),
+    PACKED_OF(INT64, chaos, ended_ns),
+    PACKED_OF(INT64, chaos, until_ns),
+    PACKED_LIST_OF(chaos, later, later_count, chaos_later, later_fields),
+    PACKED_ENUM(chaos, last_action, CHAOS_ACTION_COUNT),
+    PACKED_ENUM(chaos, last_outcome, OUTCOMES),
+    PACKED_OF(STRING, chaos, last_id),
+    PACKED_OF(STRING, chaos, last_zone),
+    PACKED_OF(STRING, chaos, last_message),
+    PACKED_END};
 
 static void pack_chaos(const struct resource *r, struct buffer *out)
 {
@@ -79,12 +75,8 @@ static void unpack_chaos(struct resource *r, struct unpacker *in, struct arena *
 
 static void field_duration(struct json_writer *w, const char *key, int64_t ns)
 {
-    char text[DURATION_TEXT_MAX];
-
-    if (ns == 0)
-        return;
-    duration_format(ns, text);
-    jw_field_string(w, key, text);
+    if (ns != 0)
+        jw_field_duration(w, key, ns);
 }
 
 static void encode_rates(const struct chaos *c, struct json_writer *w)

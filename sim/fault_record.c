@@ -294,27 +294,6 @@ static void encode_when(const struct fault_when *when, struct json_writer *w)
     jw_object_end(w);
 }
 
-static void encode_delay(const struct distribution *d, struct json_writer *w)
-{
-    static const struct {
-        const char *name, *a, *b;
-    } kinds[] = {
-        [DISTRIBUTION_FIXED] = {"fixed", "value", NULL},
-        [DISTRIBUTION_UNIFORM] = {"uniform", "min", "max"},
-        [DISTRIBUTION_NORMAL] = {"normal", "mean", "stddev"},
-        [DISTRIBUTION_LOGNORMAL] = {"lognormal", "mean", "stddev"},
-    };
-    char text[DURATION_TEXT_MAX];
-
-    jw_field_string(w, "distribution", kinds[d->kind].name);
-    duration_format(d->a, text);
-    jw_field_string(w, kinds[d->kind].a, text);
-    if (kinds[d->kind].b != NULL) {
-        duration_format(d->b, text);
-        jw_field_string(w, kinds[d->kind].b, text);
-    }
-}
-
 static void encode_problem(const struct fault_effect *e, struct json_writer *w)
 {
     field_number(w, "status", e->status);
@@ -328,7 +307,7 @@ static void encode_details(const struct fault_effect *e, struct json_writer *w)
 {
     switch (e->type) {
     case FAULT_LATENCY:
-        encode_delay(&e->delay, w);
+        encode_distribution(&e->delay, w);
         jw_field_string(w, "clock", fault_clock_names[e->clock]);
         break;
     case FAULT_ERROR:

@@ -93,15 +93,7 @@ static void unpack_latency(struct resource *r, struct unpacker *in, struct arena
     l->distribution.b = unpack_int(in);
 }
 
-static void field_duration(struct json_writer *w, const char *key, int64_t ns)
-{
-    char text[DURATION_TEXT_MAX];
-
-    duration_format(ns, text);
-    jw_field_string(w, key, text);
-}
-
-static void encode_latency(const struct resource *r, struct json_writer *w)
+void encode_distribution(const struct distribution *d, struct json_writer *w)
 {
     static const struct {
         const char *name, *a, *b;
@@ -111,15 +103,19 @@ static void encode_latency(const struct resource *r, struct json_writer *w)
         [DISTRIBUTION_NORMAL] = {"normal", "mean", "stddev"},
         [DISTRIBUTION_LOGNORMAL] = {"lognormal", "mean", "stddev"},
     };
-    const struct latency *l = (const struct latency *)r;
 
+    jw_field_string(w, "distribution", kinds[d->kind].name);
+    jw_field_duration(w, kinds[d->kind].a, d->a);
+    if (kinds[d->kind].b != NULL) {
+        jw_field_duration(w, kinds[d->kind].b, d->b);
+    }
+}
+
+static void encode_latency(const struct resource *r, struct json_writer *w)
+{
     jw_object_begin(w);
     jw_field_string(w, "transition", r->id);
-    jw_field_string(w, "distribution", kinds[l->distribution.kind].name);
-    field_duration(w, kinds[l->distribution.kind].a, l->distribution.a);
-    if (kinds[l->distribution.kind].b != NULL) {
-        field_duration(w, kinds[l->distribution.kind].b, l->distribution.b);
-    }
+    encode_distribution(&((const struct latency *)r)->distribution, w);
     jw_field_int(w, "revision", r->revision);
     jw_object_end(w);
 }

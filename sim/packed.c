@@ -1,6 +1,11 @@
 #include "sim/packed.h"
 
+#include "store/store.h"
+
 #include <string.h>
+
+const struct packed_field packed_tag_fields[] = {PACKED_OF(STRING, store_tag, key),
+                                                 PACKED_OF(STRING, store_tag, value), PACKED_END};
 
 static void pack_list(const struct packed_field *f, const char *object, struct buffer *out)
 {

@@ -27,6 +27,31 @@ struct packed_field {
     bool end;
 };
 
+// Rows of such tables.
+#define PACKED_OF(type_, object, member)                                  \
+    {                                                                     \
+        .type = PACKED_##type_, .offset = offsetof(struct object, member) \
+    }
+#define PACKED_ENUM(object, member, count_)                                              \
+    {                                                                                    \
+        .type = PACKED_INT, .offset = offsetof(struct object, member), .limit = (count_) \
+    }
+#define PACKED_PART(object, member, fields_)                                                  \
+    {                                                                                         \
+        .type = PACKED_STRUCT, .offset = offsetof(struct object, member), .fields = (fields_) \
+    }
+#define PACKED_LIST_OF(object, member, count_, of_, fields_)                                      \
+    {                                                                                             \
+        .type = PACKED_LIST, .offset = offsetof(struct object, member),                           \
+        .count = offsetof(struct object, count_), .size = sizeof(struct of_), .fields = (fields_) \
+    }
+#define PACKED_END  \
+    {               \
+        .end = true \
+    }
+
+extern const struct packed_field packed_tag_fields[]; // of a struct store_tag
+
 void pack_fields(const struct packed_field *fields, const void *object, struct buffer *out);
 // `object` is zeroed by the caller; lists are built in the arena, strings borrowed (sim/pack.h).
 void unpack_fields(const struct packed_field *fields, void *object, struct unpacker *in,

@@ -15,92 +15,100 @@ static const char *const scenario_state_names[] = {"running", "succeeded", "fail
 
 // --- packed ---
 
-#define OF(type_, object, member)                                         \
-    {                                                                     \
-        .type = PACKED_##type_, .offset = offsetof(struct object, member) \
-    }
-#define ENUM(object, member, count_)                                                     \
-    {                                                                                    \
-        .type = PACKED_INT, .offset = offsetof(struct object, member), .limit = (count_) \
-    }
-#define PART(object, member, fields_)                                                         \
-    {                                                                                         \
-        .type = PACKED_STRUCT, .offset = offsetof(struct object, member), .fields = (fields_) \
-    }
-#define LIST(object, member, count_, of_, fields_)                                                \
-    {                                                                                             \
-        .type = PACKED_LIST, .offset = offsetof(struct object, member),                           \
-        .count = offsetof(struct object, count_), .size = sizeof(struct of_), .fields = (fields_) \
-    }
-#define END         \
-    {               \
-        .end = true \
-    }
-
-// Tables, a field to a line.
-// clang-format off
-static const struct packed_field tag_fields[] = {
-    OF(STRING, store_tag, key), OF(STRING, store_tag, value), END};
-
 static const struct packed_field selector_fields[] = {
-    OF(INT, selector, kind), OF(STRING, selector, project), OF(STRING, selector, id),
-    OF(STRING, selector, name), OF(STRING, selector, columns[0]), OF(STRING, selector, columns[1]),
-    OF(STRING, selector, columns[2]), OF(UINT32, selector, states),
-    LIST(selector, tags, tag_count, store_tag, tag_fields),
-    LIST(selector, where, where_count, store_tag, tag_fields), OF(INT, selector, random_count),
-    OF(INT, selector, random_percent), OF(BOOL, selector, allow_none), END};
+    PACKED_OF(INT, selector, kind),
+    PACKED_OF(STRING, selector, project),
+    PACKED_OF(STRING, selector, id),
+    PACKED_OF(STRING, selector, name),
+    PACKED_OF(STRING, selector, columns[0]),
+    PACKED_OF(STRING, selector, columns[1]),
+    PACKED_OF(STRING, selector, columns[2]),
+    PACKED_OF(UINT32, selector, states),
+    PACKED_LIST_OF(selector, tags, tag_count, store_tag, packed_tag_fields),
+    PACKED_LIST_OF(selector, where, where_count, store_tag, packed_tag_fields),
+    PACKED_OF(INT, selector, random_count),
+    PACKED_OF(INT, selector, random_percent),
+    PACKED_OF(BOOL, selector, allow_none),
+    PACKED_END};
 
 static const struct packed_field condition_fields[] = {
-    ENUM(condition, type, CONDITIONS), PART(condition, what, selector_fields),
-    ENUM(condition, comparison, COMPARISONS), OF(INT64, condition, number),
-    OF(INT, condition, event_type), OF(STRING, condition, operation), END};
+    PACKED_ENUM(condition, type, CONDITIONS),
+    PACKED_PART(condition, what, selector_fields),
+    PACKED_ENUM(condition, comparison, COMPARISONS),
+    PACKED_OF(INT64, condition, number),
+    PACKED_OF(INT, condition, event_type),
+    PACKED_OF(STRING, condition, operation),
+    PACKED_END};
 
-static const struct packed_field save_fields[] = {
-    OF(STRING, save, variable), OF(STRING, save, path), END};
+static const struct packed_field save_fields[] = {PACKED_OF(STRING, save, variable),
+                                                  PACKED_OF(STRING, save, path), PACKED_END};
 
 static const struct packed_field action_fields[] = {
-    OF(STRING, scenario_action, operation), OF(STRING, scenario_action, id),
-    OF(STRING, scenario_action, part), OF(STRING, scenario_action, body),
-    OF(BOOL, scenario_action, has_select), PART(scenario_action, select, selector_fields),
-    LIST(scenario_action, saves, save_count, save, save_fields),
-    OF(STRING, scenario_action, expect_error), OF(BOOL, scenario_action, may_fail),
-    OF(BOOL, scenario_action, keep), OF(INT, scenario_action, line), END};
+    PACKED_OF(STRING, scenario_action, operation),
+    PACKED_OF(STRING, scenario_action, id),
+    PACKED_OF(STRING, scenario_action, part),
+    PACKED_OF(STRING, scenario_action, body),
+    PACKED_OF(BOOL, scenario_action, has_select),
+    PACKED_PART(scenario_action, select, selector_fields),
+    PACKED_LIST_OF(scenario_action, saves, save_count, save, save_fields),
+    PACKED_OF(STRING, scenario_action, expect_error),
+    PACKED_OF(BOOL, scenario_action, may_fail),
+    PACKED_OF(BOOL, scenario_action, keep),
+    PACKED_OF(INT, scenario_action, line),
+    PACKED_END};
 
 static const struct packed_field step_fields[] = {
-    OF(STRING, scenario_step, name), OF(INT, scenario_step, line),
-    ENUM(scenario_step, trigger, TRIGGERS), OF(INT64, scenario_step, ns),
-    OF(INT64, scenario_step, count), OF(INT64, scenario_step, until_ns),
-    OF(INT64, scenario_step, timeout_ns), OF(INT, scenario_step, repeat),
-    OF(BOOL, scenario_step, background), OF(BOOL, scenario_step, may_fail),
-    LIST(scenario_step, when, when_count, condition, condition_fields),
-    LIST(scenario_step, actions, action_count, scenario_action, action_fields),
-    LIST(scenario_step, expect, expect_count, condition, condition_fields),
-    OF(INT64, scenario_step, expect_ns), OF(BOOL, scenario_step, during),
-    ENUM(scenario_step, state, STEP_STATES), OF(INT64, scenario_step, fired),
-    OF(INT64, scenario_step, due_ns), OF(INT64, scenario_step, checks_ns),
-    OF(INT64, scenario_step, armed_ns), OF(INT64, scenario_step, started_ns), OF(INT64, scenario_step, ended_ns),
-    OF(INT64, scenario_step, since), OF(INT64, scenario_step, affected),
-    OF(STRING, scenario_step, error_code), OF(STRING, scenario_step, error_message), END};
+    PACKED_OF(STRING, scenario_step, name),
+    PACKED_OF(INT, scenario_step, line),
+    PACKED_ENUM(scenario_step, trigger, TRIGGERS),
+    PACKED_OF(INT64, scenario_step, ns),
+    PACKED_OF(INT64, scenario_step, count),
+    PACKED_OF(INT64, scenario_step, until_ns),
+    PACKED_OF(INT64, scenario_step, timeout_ns),
+    PACKED_OF(INT, scenario_step, repeat),
+    PACKED_OF(BOOL, scenario_step, background),
+    PACKED_OF(BOOL, scenario_step, may_fail),
+    PACKED_LIST_OF(scenario_step, when, when_count, condition, condition_fields),
+    PACKED_LIST_OF(scenario_step, actions, action_count, scenario_action, action_fields),
+    PACKED_LIST_OF(scenario_step, expect, expect_count, condition, condition_fields),
+    PACKED_OF(INT64, scenario_step, expect_ns),
+    PACKED_OF(BOOL, scenario_step, during),
+    PACKED_ENUM(scenario_step, state, STEP_STATES),
+    PACKED_OF(INT64, scenario_step, fired),
+    PACKED_OF(INT64, scenario_step, due_ns),
+    PACKED_OF(INT64, scenario_step, checks_ns),
+    PACKED_OF(INT64, scenario_step, armed_ns),
+    PACKED_OF(INT64, scenario_step, started_ns),
+    PACKED_OF(INT64, scenario_step, ended_ns),
+    PACKED_OF(INT64, scenario_step, since),
+    PACKED_OF(INT64, scenario_step, affected),
+    PACKED_OF(STRING, scenario_step, error_code),
+    PACKED_OF(STRING, scenario_step, error_message),
+    PACKED_END};
 
 static const struct packed_field variable_fields[] = {
-    OF(STRING, scenario_variable, name), OF(STRING, scenario_variable, value),
-    OF(BOOL, scenario_variable, is_number), END};
+    PACKED_OF(STRING, scenario_variable, name), PACKED_OF(STRING, scenario_variable, value),
+    PACKED_OF(BOOL, scenario_variable, is_number), PACKED_END};
 
 static const struct packed_field undo_fields[] = {
-    OF(STRING, scenario_undo, operation), OF(STRING, scenario_undo, id),
-    OF(STRING, scenario_undo, body), END};
+    PACKED_OF(STRING, scenario_undo, operation), PACKED_OF(STRING, scenario_undo, id),
+    PACKED_OF(STRING, scenario_undo, body), PACKED_END};
 
 static const struct packed_field scenario_fields[] = {
-    OF(STRING, scenario, description), OF(STRING, scenario, file), OF(INT64, scenario, seed),
-    OF(INT64, scenario, draws), OF(INT64, scenario, started_ns), OF(INT64, scenario, ended_ns),
-    OF(BOOL, scenario, watches),
-    LIST(scenario, variables, variable_count, scenario_variable, variable_fields),
-    LIST(scenario, steps, step_count, scenario_step, step_fields),
-    LIST(scenario, on_failure, on_failure_count, scenario_action, action_fields),
-    LIST(scenario, cleanup, cleanup_count, scenario_action, action_fields),
-    LIST(scenario, undos, undo_count, scenario_undo, undo_fields),
-    OF(STRING, scenario, cleanup_error), END};
-// clang-format on
+    PACKED_OF(STRING, scenario, description),
+    PACKED_OF(STRING, scenario, file),
+    PACKED_OF(INT64, scenario, seed),
+    PACKED_OF(INT64, scenario, draws),
+    PACKED_OF(INT64, scenario, started_ns),
+    PACKED_OF(INT64, scenario, ended_ns),
+    PACKED_OF(BOOL, scenario, watches),
+    PACKED_LIST_OF(scenario, variables, variable_count, scenario_variable, variable_fields),
+    PACKED_LIST_OF(scenario, steps, step_count, scenario_step, step_fields),
+    PACKED_LIST_OF(scenario, on_failure, on_failure_count, scenario_action, action_fields),
+    PACKED_LIST_OF(scenario, cleanup, cleanup_count, scenario_action, action_fields),
+    PACKED_LIST_OF(scenario, undos, undo_count, scenario_undo, undo_fields),
+    PACKED_OF(STRING, scenario, cleanup_error),
+    PACKED_END};
 
 static void pack_scenario(const struct resource *r, struct buffer *out)
 {

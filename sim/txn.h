@@ -102,6 +102,8 @@ bool resource_held(const struct resource *r);
 // Encoding shared by the documents.
 void encode_head(const struct resource *r, struct json_writer *w);  // id, project, name
 void encode_state(const struct resource *r, struct json_writer *w); // state, state_reason
-void encode_tail(const struct resource *r, struct json_writer *w);  // tags … revision
+// distribution, and the durations that it is made of
+void encode_distribution(const struct distribution *d, struct json_writer *w);
+void encode_tail(const struct resource *r, struct json_writer *w); // tags … revision
 
 #endif
