@@ -235,8 +235,8 @@ def test_two_clusters_on_one_cloud_do_not_see_each_other(echo, cloud):
     assert two.node_names() == {"two-control-plane"}
     assert cloud.instance("two-control-plane")["state"] == "running"
     assert "two-control-plane" not in echo.node_names()
-    ours = {r["destination_cidr"] for r in cloud.client.get("/v1/routes")["items"]}
-    assert {c.split(".")[1] for c in ours} == {"244", "245"}
+    eventually("both have their routes", lambda: {r["destination_cidr"].split(".")[1] for r in
+                                                  cloud.client.get("/v1/routes")["items"]} == {"244", "245"})
     assert "10.245." not in run("docker", "exec", "one-worker", "ip", "route").stdout
 
 
