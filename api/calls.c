@@ -1,5 +1,7 @@
 #include "api/calls_internal.h"
 
+#include "base/hash.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,13 +94,6 @@ static struct shard *my_shard(struct calls *calls)
 
 // --- callers ---
 
-static uint64_t mix(uint64_t hash, const char *text)
-{
-    for (; *text; text++)
-        hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
-    return (hash ^ 0xff) * UINT64_C(0x100000001b3);
-}
-
 static const char *agent_of(const struct request *r)
 {
     return r->headers.user_agent ? r->headers.user_agent : "";
@@ -144,7 +139,7 @@ static struct caller *caller_new(const struct request *r, uint64_t hash)
 // By the hash alone: that two of a thousand callers share one of 64 bits is not worth a comparison.
 static uint32_t *place_of(const struct shard *s, uint64_t hash)
 {
-    size_t at = (hash ^ (hash >> 32)) % HASHES;
+    size_t at = hash % HASHES;
 
     while (s->by_hash[at] && s->callers[s->by_hash[at] - 1]->hash != hash)
         at = (at + 1) % HASHES;
@@ -209,10 +204,10 @@ static uint32_t caller_add(struct shard *s, const struct request *r, uint64_t ha
 
 static uint32_t caller_slot(struct shard *s, const struct request *r)
 {
-    uint64_t hash = mix(UINT64_C(0xcbf29ce484222325) ^ (uint64_t)project_of(r), r->who.token_id);
+    uint64_t hash = hash_text(HASH_START ^ (uint64_t)project_of(r), r->who.token_id);
     uint32_t found;
 
-    hash = mix(hash, agent_of(r));
+    hash = hash_text(hash, agent_of(r));
     found = *place_of(s, hash);
     return found ? found - 1 : caller_add(s, r, hash);
 }

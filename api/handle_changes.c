@@ -2,6 +2,7 @@
 #include "api/bodies.h"
 #include "api/handlers.h"
 #include "api/request.h"
+#include "base/hash.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -61,16 +62,12 @@ static int check_key(const char *key, struct error *err)
     return 0;
 }
 
-// FNV-1a of path and body: with the same key, nothing else may be asked.
+// Of path and body: with the same key, nothing else may be asked.
 static uint64_t fingerprint_of(const struct request *r)
 {
-    struct span parts[] = {r->path, {r->body.data, r->body.length}};
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    uint64_t path = hash_bytes(HASH_START, r->path.data, r->path.length);
 
-    for (size_t i = 0; i < 2; i++)
-        for (size_t k = 0; k < parts[i].length; k++)
-            hash = (hash ^ (unsigned char)parts[i].data[k]) * UINT64_C(0x100000001b3);
-    return hash;
+    return hash_bytes(path, r->body.data, r->body.length);
 }
 
 static int take_headers(struct request *r, struct change *c, struct error *err)

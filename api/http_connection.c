@@ -37,7 +37,6 @@ void *http_uri(void *closure, const char *uri, struct MHD_Connection *connection
     x->request.query = (struct span){x->uri + path, length - path};
     if (length > path)
         x->request.query = (struct span){x->uri + path + 1, length - path - 1};
-    metrics_begin(server->api.metrics);
     return x;
 }
 
@@ -335,10 +334,10 @@ static enum MHD_Result finish(struct exchange *x)
 {
     struct error error = {0};
 
-    atomic_fetch_add(&x->server->busy, 1);
-    x->busy = true;
-    if (x->error.code != ERROR_NONE)
-        return refuse(x, &x->error);
+    metrics_begin(x->server->api.metrics);
+    x->in_flight = true;
+    if (x->error)
+        return refuse(x, x->error);
     if (atomic_load(&x->server->stopping)) {
         error_set(&error, ERROR_UNAVAILABLE, NULL, "the server is shutting down");
         return refuse(x, &error);
@@ -354,12 +353,19 @@ static uint64_t limit_of(const struct exchange *x)
     return x->upload > 0 ? x->server->api.upload_limit : x->server->api.body_limit;
 }
 
-static int too_large(struct exchange *x)
+void http_keep_error(struct exchange *x, const struct error *error)
 {
+    x->error = arena_alloc(&x->request.arena, sizeof(*x->error));
+    *x->error = *error;
+}
+
+static void too_large(struct exchange *x)
+{
+    struct error error = {0};
+
     buffer_fini(&x->request.body);
-    x->error = (struct error){0};
-    return error_set(&x->error, ERROR_TOO_LARGE, "body", "must have at most %" PRIu64 " bytes",
-                     limit_of(x));
+    error_set(&error, ERROR_TOO_LARGE, "body", "must have at most %" PRIu64 " bytes", limit_of(x));
+    http_keep_error(x, &error);
 }
 
 // A body far beyond the limit is refused and the connection closed; one that is a little longer is
@@ -371,31 +377,33 @@ static bool hopeless(const struct exchange *x, uint64_t length)
 }
 
 // Answers at once and closes the connection.
-static enum MHD_Result hang_up(struct exchange *x)
+static enum MHD_Result hang_up(struct exchange *x, const struct error *error)
 {
     x->request.reply.close = true;
-    return refuse(x, &x->error);
+    return refuse(x, error);
 }
 
 // An answer at this point would close the connection, so even a refusal waits for the next call,
 // which comes when the body is there, or at once when there is none.
 static enum MHD_Result begin(struct exchange *x, const char *method)
 {
+    struct error error = {0};
+
     MHD_get_connection_values_n(x->connection, MHD_HEADER_KIND, take_header, x);
     x->phase = PHASE_BODY;
     if (x->has_length && x->has_coding) { // RFC 9112 6.3: where it ends is anybody's guess
-        error_set(&x->error, ERROR_MALFORMED, "Transfer-Encoding",
+        error_set(&error, ERROR_MALFORMED, "Transfer-Encoding",
                   "cannot be given together with Content-Length");
-        return hang_up(x);
+        return hang_up(x, &error);
     }
-    if (request_begin(&x->request, method, &x->error) == 0 &&
-        (x->request.endpoint->flags & TAKES_FILE))
+    if (request_begin(&x->request, method, &error) < 0)
+        http_keep_error(x, &error);
+    else if (x->request.endpoint->flags & TAKES_FILE)
         http_upload_open(x);
-    if (x->expected > limit_of(x))
-        too_large(x);
-    if (x->error.code == ERROR_TOO_LARGE && (x->expects || hopeless(x, x->expected)))
-        return hang_up(x);
-    return MHD_YES;
+    if (x->expected <= limit_of(x))
+        return MHD_YES;
+    too_large(x);
+    return x->expects || hopeless(x, x->expected) ? hang_up(x, x->error) : MHD_YES;
 }
 
 static void keep_body(struct exchange *x, const char *bytes, size_t length)
@@ -416,7 +424,7 @@ static enum MHD_Result take_body(struct exchange *x, const char *bytes, size_t *
         return MHD_NO;
     if (x->received > limit_of(x))
         too_large(x);
-    else if (x->error.code == ERROR_NONE)
+    else if (!x->error)
         keep_body(x, bytes, *length);
     if (r->body.failed)
         return MHD_NO;
@@ -440,7 +448,7 @@ enum MHD_Result http_handle(void *closure, struct MHD_Connection *connection, co
         return conclude(x);
     }
     if (x->phase == PHASE_WORKING)
-        return x->error.code ? refuse(x, &x->error) : conclude(x);
+        return x->error ? refuse(x, x->error) : conclude(x);
     if (x->phase == PHASE_DELAYED)
         return go_on(x);
     if (x->phase == PHASE_HUNG)
@@ -453,7 +461,7 @@ void http_completed(void *closure, struct MHD_Connection *connection, void **sta
 {
     struct http_server *server = closure;
     struct exchange *x = *state;
-    bool busy;
+    bool in_flight;
 
     (void)connection, (void)code;
     if (!x)
@@ -463,10 +471,9 @@ void http_completed(void *closure, struct MHD_Connection *connection, void **sta
     if (x->upload > 0)
         close(x->upload);
     request_fini(&x->request);
-    busy = x->busy;
+    in_flight = x->in_flight;
     free(x);
-    metrics_end(server->api.metrics);
-    if (busy && atomic_fetch_sub(&server->busy, 1) == 1 && atomic_load(&server->stopping)) {
+    if (in_flight && metrics_end(server->api.metrics) == 0 && atomic_load(&server->stopping)) {
         pthread_mutex_lock(&server->lock);
         pthread_cond_signal(&server->idle);
         pthread_mutex_unlock(&server->lock);

@@ -23,10 +23,9 @@ struct http_server {
     char **hosts; // NULL ends
     char address[128];
     atomic_ullong requests; // numbers of request ids
-    atomic_long busy;       // requests that were read whole and are not done with
     atomic_bool stopping;
     pthread_mutex_t lock;
-    pthread_cond_t idle; // nobody is busy any more, or a worker is done
+    pthread_cond_t idle; // nothing is in flight any more, or a worker is done
     int workers;         // threads of requests that take their time
 };
 
@@ -56,9 +55,11 @@ struct exchange {
     bool has_coding;   // a Transfer-Encoding: both together are how requests are smuggled
     uint64_t received;
     bool expects;             // an Expect header: the client waits before it sends the body
-    bool busy;                // counted in server->busy
+    bool in_flight;           // counted by the metrics
     int upload;               // open for writing: where the body goes; 0: into memory
-    struct error error;       // of the head, then of the work; told when the body has been read
+    struct error *error;      // of the head, then of the work; told when the body has been read.
+                              // NULL: none. In the arena, so that an exchange stays small enough
+                              // for malloc's quick lists
     struct deadline deadline; // of an injected wait
     char uri[];               // as it was sent
 };
@@ -76,6 +77,8 @@ enum MHD_Result http_reset(struct exchange *x);
 struct MHD_Response *http_truncated(char *bytes, size_t length, size_t cut);
 // In the log, the metrics and the call log; status 0: it was left without an answer.
 void http_observe(const struct exchange *x, int status);
+
+void http_keep_error(struct exchange *x, const struct error *error);
 
 // For bodies that may be longer than memory should hold (api/http_work.c): a file, written to as
 // they come; that hardly ever waits for a disk.

@@ -219,7 +219,7 @@ static void wait_until_idle(struct http_server *server)
     struct timespec deadline = {.tv_sec = until / NS_PER_S, .tv_nsec = until % NS_PER_S};
 
     pthread_mutex_lock(&server->lock);
-    while (atomic_load(&server->busy) > 0 &&
+    while (metrics_in_flight(server->api.metrics) > 0 &&
            pthread_cond_timedwait(&server->idle, &server->lock, &deadline) == 0)
         ;
     while (server->workers > 0) // however long: they use what is about to be freed

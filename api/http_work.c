@@ -6,6 +6,14 @@
 #include <string.h>
 #include <unistd.h>
 
+static void not_stored(struct exchange *x)
+{
+    struct error error = {0};
+
+    error_set(&error, ERROR_STORAGE, NULL, "the upload cannot be stored: %s", strerror(errno));
+    http_keep_error(x, &error);
+}
+
 void http_upload_open(struct exchange *x)
 {
     struct request *r = &x->request;
@@ -13,8 +21,7 @@ void http_upload_open(struct exchange *x)
     r->upload = cloud_scratch_path(x->server->api.cloud);
     x->upload = r->upload ? open(r->upload, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600) : -1;
     if (x->upload < 0) {
-        error_set(&x->error, ERROR_STORAGE, NULL, "the upload cannot be stored: %s",
-                  strerror(errno));
+        not_stored(x);
         x->upload = 0;
     }
 }
@@ -26,8 +33,7 @@ void http_upload_write(struct exchange *x, const char *bytes, size_t length)
         if (written < 0 && errno == EINTR)
             continue;
         if (written <= 0) {
-            error_set(&x->error, ERROR_STORAGE, NULL, "the upload cannot be stored: %s",
-                      strerror(errno));
+            not_stored(x);
             return;
         }
         bytes += written;
@@ -39,8 +45,10 @@ static void *work(void *context)
 {
     struct exchange *x = context;
     struct http_server *server = x->server;
+    struct error error = {0};
 
-    x->request.work(&x->request, &x->error);
+    if (x->request.work(&x->request, &error) < 0)
+        http_keep_error(x, &error);
     MHD_resume_connection(x->connection); // x may be gone from here on
     pthread_mutex_lock(&server->lock);
     server->workers--;

@@ -2,6 +2,7 @@
 #include "api/metadata.h"
 #include "api/metadata_tree.h"
 #include "api/metadata_view.h"
+#include "base/hash.h"
 #include "base/timefmt.h"
 
 #include <inttypes.h>
@@ -161,11 +162,7 @@ static enum metadata_outcome render(struct metadata_request *r, const struct tre
 
 static const char *etag_of(struct arena *a, const struct buffer *body)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-
-    for (size_t i = 0; i < body->length; i++)
-        hash = (hash ^ (unsigned char)body->data[i]) * UINT64_C(0x100000001b3);
-    return arena_printf(a, "%016" PRIx64, hash);
+    return arena_printf(a, "%016" PRIx64, hash_bytes(HASH_START, body->data, body->length));
 }
 
 // The first time: what the caller says that it knows, or else what is so now.

@@ -1,5 +1,6 @@
 #include "api/metadata_view.h"
 
+#include "base/hash.h"
 #include "base/random.h"
 #include "base/timefmt.h"
 
@@ -7,14 +8,9 @@
 #include <string.h>
 #include <time.h>
 
-// FNV-1a, then mixed: similar names must not give similar numbers.
 uint64_t view_hash(const char *text, enum view_purpose purpose)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-
-    for (; *text; text++)
-        hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
-    return random_u64(hash, 0, (uint32_t)purpose);
+    return random_u64(hash_text(HASH_START, text), 0, (uint32_t)purpose);
 }
 
 const char *view_address_at(const struct instance *i, enum address_type type, int family, size_t n)

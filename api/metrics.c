@@ -49,12 +49,12 @@ void metrics_free(struct metrics *m)
 
 void metrics_begin(struct metrics *m)
 {
-    atomic_fetch_add_explicit(&m->in_flight, 1, memory_order_relaxed);
+    atomic_fetch_add(&m->in_flight, 1);
 }
 
-void metrics_end(struct metrics *m)
+long metrics_end(struct metrics *m)
 {
-    atomic_fetch_sub_explicit(&m->in_flight, 1, memory_order_relaxed);
+    return atomic_fetch_sub(&m->in_flight, 1) - 1;
 }
 
 long metrics_in_flight(struct metrics *m)
@@ -195,8 +195,8 @@ void metrics_write(struct metrics *m, const struct cloud_stats *stats, size_t wa
 {
     write_requests(m, out);
     write_durations(m, out);
-    write_one(out, "mockcloud_requests_in_flight", "gauge", "Requests not answered yet.",
-              (double)metrics_in_flight(m));
+    write_one(out, "mockcloud_requests_in_flight", "gauge",
+              "Requests that have been read and are not done with.", (double)metrics_in_flight(m));
     write_one(out, "mockcloud_watchers", "gauge", "Open event streams.", (double)watchers);
     write_cloud(stats, out);
     buffer_append_string(out, "# HELP mockcloud_build_info The version.\n"

@@ -1,5 +1,7 @@
 #include "api/query.h"
 
+#include "base/hash.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -126,29 +128,19 @@ int page_token_parse(const char *token, uint64_t fingerprint, int64_t *out_after
     return 0;
 }
 
-// FNV-1a, over everything that selects.
-static void mix(uint64_t *hash, const char *text)
-{
-    for (const char *at = text;; at++) {
-        *hash = (*hash ^ (unsigned char)*at) * UINT64_C(0x100000001b3);
-        if (*at == '\0')
-            break;
-    }
-}
-
+// Of everything that selects.
 static uint64_t fingerprint_of(const struct endpoint *endpoint, const struct query *q)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    uint64_t hash = hash_text(HASH_START, endpoint->operation);
 
-    mix(&hash, endpoint->operation);
     for (int i = 0; i < QUERY_INDEX_COUNT; i++)
         if (q->values[i] && i != QUERY_INDEX_LIMIT && i != QUERY_INDEX_PAGE_TOKEN) {
-            mix(&hash, parameter_names[i]);
-            mix(&hash, q->values[i]);
+            hash = hash_text(hash, parameter_names[i]);
+            hash = hash_text(hash, q->values[i]);
         }
     for (size_t i = 0; i < q->tag_count; i++) {
-        mix(&hash, q->tags[i].key);
-        mix(&hash, q->tags[i].value);
+        hash = hash_text(hash, q->tags[i].key);
+        hash = hash_text(hash, q->tags[i].value);
     }
     return hash;
 }

@@ -1,5 +1,6 @@
 #include "api/wrong_answers.h"
 
+#include "base/hash.h"
 #include "base/timefmt.h"
 
 #include <stdio.h>
@@ -12,16 +13,10 @@ static const char *text_of(const json_t *document, const char *key)
     return text ? text : "";
 }
 
-// FNV-1a of the ids of rule and resource.
+// Of the ids of rule and resource.
 static uint64_t seed_of(const json_t *document, const struct fault *fault)
 {
-    const char *texts[] = {fault->r.id, text_of(document, "id")};
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-
-    for (size_t i = 0; i < 2; i++)
-        for (const char *at = texts[i]; *at; at++)
-            hash = (hash ^ (unsigned char)*at) * UINT64_C(0x100000001b3);
-    return hash;
+    return hash_text(hash_text(HASH_START, fault->r.id), text_of(document, "id"));
 }
 
 // --- orders ---

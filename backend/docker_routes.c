@@ -6,6 +6,7 @@
 // again has lost them: what is remembered of it goes by its id and the time of its start.
 #include "backend/docker_internal.h"
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/timefmt.h"
 
@@ -151,14 +152,12 @@ struct job {
 
 static uint64_t digest(const struct wanted *w, const char *node)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    uint64_t hash = HASH_START;
 
     for (size_t n = 0; n < w->count; n++) {
         if (strcmp(w->routes[n].instance, node) == 0)
             continue;
-        for (const char *at = w->routes[n].text; *at; at++)
-            hash = (hash ^ (unsigned char)*at) * UINT64_C(0x100000001b3);
-        hash = (hash ^ '\n') * UINT64_C(0x100000001b3);
+        hash = hash_text(hash, w->routes[n].text);
     }
     return hash ? hash : 1;
 }

@@ -16,7 +16,6 @@ static void init_locks(struct cloud *cloud)
     pthread_condattr_t attributes;
 
     pthread_mutex_init(&cloud->queue_lock, NULL);
-    pthread_mutex_init(&cloud->reader_lock, NULL);
     pthread_mutex_init(&cloud->origin_lock, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -119,10 +118,6 @@ void cloud_close(struct cloud *cloud)
     if (cloud->started) {
         stop_writer(cloud);
     }
-    for (size_t i = 0; i < cloud->reader_count; i++) {
-        reader_close(cloud->readers[i]);
-    }
-    free(cloud->readers);
     news_batch_fini(&cloud->pending);
     recorder_free(cloud->recorder);
     news_free(cloud->news);
@@ -138,7 +133,6 @@ void cloud_close(struct cloud *cloud)
     arena_fini(&cloud->arena);
     pthread_cond_destroy(&cloud->queue_wake);
     pthread_mutex_destroy(&cloud->queue_lock);
-    pthread_mutex_destroy(&cloud->reader_lock);
     pthread_mutex_destroy(&cloud->origin_lock);
     free(cloud->origin); // the file goes with the store
     free(cloud);
@@ -203,44 +197,17 @@ void cloud_set_address(struct cloud *cloud, const char *address)
 
 // --- reads ---
 
-int cloud_reader_take(struct cloud *cloud, struct reader **out, struct error *err)
-{
-    pthread_mutex_lock(&cloud->reader_lock);
-    *out = cloud->reader_count > 0 ? cloud->readers[--cloud->reader_count] : NULL;
-    pthread_mutex_unlock(&cloud->reader_lock);
-    return *out != NULL ? 0 : reader_open(cloud->store, out, err);
-}
-
-void cloud_reader_give(struct cloud *cloud, struct reader *reader)
-{
-    pthread_mutex_lock(&cloud->reader_lock);
-    if (cloud->reader_count == cloud->reader_capacity) {
-        size_t capacity = cloud->reader_capacity + 8;
-        struct reader **readers = realloc(cloud->readers, capacity * sizeof(struct reader *));
-        if (readers != NULL) {
-            cloud->readers = readers;
-            cloud->reader_capacity = capacity;
-        }
-    }
-    if (cloud->reader_count < cloud->reader_capacity) {
-        cloud->readers[cloud->reader_count++] = reader;
-        reader = NULL;
-    }
-    pthread_mutex_unlock(&cloud->reader_lock);
-    reader_close(reader);
-}
-
 int cloud_get(struct cloud *cloud, enum kind kind, int64_t project, const char *id,
               struct buffer *out, int64_t *out_revision, struct error *err)
 {
     struct reader *reader;
 
-    int rc = cloud_reader_take(cloud, &reader, err);
+    int rc = store_reader_take(cloud->store, &reader, err);
     if (rc < 0) {
         return rc;
     }
     rc = reader_document(reader, kind, project, id, out, out_revision, err);
-    cloud_reader_give(cloud, reader);
+    store_reader_give(cloud->store, reader);
     if (rc == 0) {
         return error_set(err, ERROR_NOT_FOUND, NULL, "%s %s does not exist", kind_name(kind), id);
     }
@@ -252,12 +219,12 @@ int cloud_list(struct cloud *cloud, const struct list_query *query, struct buffe
 {
     struct reader *reader;
 
-    int rc = cloud_reader_take(cloud, &reader, err);
+    int rc = store_reader_take(cloud->store, &reader, err);
     if (rc < 0) {
         return rc;
     }
     rc = reader_list(reader, query, out, out_count, out_next_seq, out_revision, err);
-    cloud_reader_give(cloud, reader);
+    store_reader_give(cloud->store, reader);
     return rc;
 }
 
@@ -267,12 +234,12 @@ int cloud_get_past(struct cloud *cloud, enum kind kind, int64_t project, const c
 {
     struct reader *reader;
 
-    int rc = cloud_reader_take(cloud, &reader, err);
+    int rc = store_reader_take(cloud->store, &reader, err);
     if (rc < 0) {
         return rc;
     }
     rc = reader_past_document(reader, kind, project, id, view, out, out_revision, err);
-    cloud_reader_give(cloud, reader);
+    store_reader_give(cloud->store, reader);
     if (rc == 0) {
         return error_set(err, ERROR_NOT_FOUND, NULL, "%s %s does not exist", kind_name(kind), id);
     }
@@ -285,12 +252,12 @@ int cloud_list_past(struct cloud *cloud, const struct list_query *query,
 {
     struct reader *reader;
 
-    int rc = cloud_reader_take(cloud, &reader, err);
+    int rc = store_reader_take(cloud->store, &reader, err);
     if (rc < 0) {
         return rc;
     }
     rc = reader_past_list(reader, query, view, out, out_count, out_next_seq, out_revision, err);
-    cloud_reader_give(cloud, reader);
+    store_reader_give(cloud->store, reader);
     return rc;
 }
 
@@ -333,12 +300,12 @@ int cloud_events(struct cloud *cloud, const struct event_query *query,
     if (rc != 0) {
         return rc < 0 ? rc : 0;
     }
-    rc = cloud_reader_take(cloud, &reader, err);
+    rc = store_reader_take(cloud->store, &reader, err);
     if (rc < 0) {
         return rc;
     }
     rc = reader_events(reader, query, encode_and_forward, &forward, out_revision, err);
-    cloud_reader_give(cloud, reader);
+    store_reader_give(cloud->store, reader);
     buffer_fini(&forward.envelope);
     return rc;
 }

@@ -104,10 +104,6 @@ struct cloud {
     bool closing;
     struct clock_listener clock_listeners[CLOCK_LISTENERS_MAX]; // under queue_lock
 
-    pthread_mutex_t reader_lock;
-    struct reader **readers; // free ones
-    size_t reader_count, reader_capacity;
-
     struct outbox *outbox;
     int64_t backend_deadline_ns;
 
@@ -139,10 +135,6 @@ int ledger_save(struct cloud *cloud, struct error *err);
 void ledger_publish(struct cloud *cloud); // to readers
 int clock_load(struct cloud *cloud, struct clock_state *inout, struct error *err);
 int clock_save(struct cloud *cloud, struct error *err);
-
-// Readers are lent out one to a caller at a time.
-int cloud_reader_take(struct cloud *cloud, struct reader **out, struct error *err);
-void cloud_reader_give(struct cloud *cloud, struct reader *reader);
 
 void cloud_clock_changed(struct cloud *cloud);           // tells the listeners
 void run_replace(struct cloud *cloud, struct change *c); // sim/replace.c

@@ -35,12 +35,12 @@ int cloud_instance_at(struct cloud *cloud, const struct ip *ip, struct arena *ar
                       struct instance **out, struct error *err)
 {
     struct reader *reader;
-    int rc = cloud_reader_take(cloud, &reader, err);
+    int rc = store_reader_take(cloud->store, &reader, err);
 
     if (rc < 0)
         return rc;
     rc = by_address(reader, ip, arena, out, err);
-    cloud_reader_give(cloud, reader);
+    store_reader_give(cloud->store, reader);
     return rc;
 }
 
@@ -78,11 +78,11 @@ int cloud_instance_named(struct cloud *cloud, int64_t project, const char *ref, 
                          struct instance **out, struct error *err)
 {
     struct reader *reader;
-    int rc = cloud_reader_take(cloud, &reader, err);
+    int rc = store_reader_take(cloud->store, &reader, err);
 
     if (rc < 0)
         return rc;
     rc = find(reader, project, ref, arena, out, err);
-    cloud_reader_give(cloud, reader);
+    store_reader_give(cloud->store, reader);
     return rc;
 }

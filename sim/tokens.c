@@ -1,5 +1,7 @@
 #include "sim/tokens.h"
 
+#include "base/hash.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,15 +79,9 @@ void tokens_unlock(struct tokens *t)
     pthread_rwlock_unlock(&t->lock);
 }
 
-// FNV-1a
 static struct entry **bucket_of(struct tokens *t, const char *token, size_t length)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-
-    for (size_t i = 0; i < length; i++) {
-        hash = (hash ^ (unsigned char)token[i]) * UINT64_C(0x100000001b3);
-    }
-    return &t->buckets[(hash ^ (hash >> 32)) % BUCKETS];
+    return &t->buckets[hash_bytes(HASH_START, token, length) % BUCKETS];
 }
 
 // Looks at every byte whatever it finds, so that the time taken tells nothing of a near miss.

@@ -1,5 +1,7 @@
 #include "sim/usage_cells.h"
 
+#include "base/hash.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,22 +49,14 @@ void usage_free(struct usage *u)
     free(u);
 }
 
-static uint64_t mix(uint64_t hash, const char *text)
-{
-    for (; text != NULL && *text != '\0'; text++) {
-        hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
-    }
-    return (hash ^ (text != NULL)) * UINT64_C(0x100000001b3);
-}
-
+// No name is the empty one, so that NULL may share its hash.
 static uint64_t hash_of(const struct place *p)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    int64_t numbers[] = {p->project, (int64_t)p->kind};
+    uint64_t hash = hash_bytes(HASH_START, numbers, sizeof(numbers));
 
-    hash = (hash ^ (uint64_t)p->project) * UINT64_C(0x9e3779b97f4a7c15);
-    hash = (hash ^ (uint64_t)p->kind) * UINT64_C(0x100000001b3);
-    hash = mix(mix(hash, p->zone), p->type);
-    return hash ^ (hash >> 32);
+    hash = hash_text(hash, p->zone != NULL ? p->zone : "");
+    return hash_text(hash, p->type != NULL ? p->type : "");
 }
 
 static bool same(const struct cell *c, const struct place *p, uint64_t hash)

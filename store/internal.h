@@ -5,10 +5,26 @@
 #include "store/lockfile.h"
 #include "store/statement.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
+
+// Readers that nobody uses (store/reader_pool.c).
+struct reader_pool {
+    pthread_mutex_t lock;
+    struct reader **free;
+    size_t count, capacity;
+    atomic_llong version; // of the database's content: even; odd while a commit is under way
+};
+void reader_pool_init(struct reader_pool *pool);
+void reader_pool_fini(struct reader_pool *pool);
+// Around whatever readers can see, on the writer's thread. Afterwards no idle reader has a snapshot
+// from before, which would keep the write-ahead log from starting over.
+void reader_pool_committing(struct reader_pool *pool);
+void reader_pool_committed(struct reader_pool *pool);
 
 struct store {
     struct connection c; // the writer
+    struct reader_pool readers;
     struct lockfile lock;
     char *path;
     char *directory;         // of a private database, else NULL
@@ -22,10 +38,16 @@ struct store {
 
 struct reader {
     struct connection c;
+    int64_t version;                     // of its snapshot, in the pool's count
+    bool nested;                         // reader_snapshot_begin found it in a snapshot
     sqlite3_stmt *documents[KIND_COUNT]; // beside the kept ones: the hottest statements
 };
 
 // Statements between the two see the same state of the database.
+bool reader_in_snapshot(const struct reader *r);
+int reader_begin(struct reader *r, struct error *err);
+void reader_end(struct reader *r);
+// The same for what may be inside a snapshot already, and then does nothing.
 int reader_snapshot_begin(struct reader *r, struct error *err);
 void reader_snapshot_end(struct reader *r);
 int reader_newest_revision(struct reader *r, int64_t *out, struct error *err);

@@ -77,7 +77,7 @@ int reader_document(struct reader *r, enum kind kind, int64_t project, const cha
 
 // --- snapshots: several statements that see the same state ---
 
-static int simple(struct reader *r, enum statement_use use, const char *sql, struct error *err)
+static int run(struct reader *r, enum statement_use use, const char *sql, struct error *err)
 {
     sqlite3_stmt *st;
     int result = statement_get(&r->c, use, sql, &st, err);
@@ -85,14 +85,32 @@ static int simple(struct reader *r, enum statement_use use, const char *sql, str
     return result < 0 ? result : statement_run(&r->c, st, err);
 }
 
+bool reader_in_snapshot(const struct reader *r)
+{
+    return !sqlite3_get_autocommit(r->c.db);
+}
+
+int reader_begin(struct reader *r, struct error *err)
+{
+    return run(r, USE_BEGIN, "BEGIN", err);
+}
+
+void reader_end(struct reader *r)
+{
+    if (reader_in_snapshot(r))
+        run(r, USE_COMMIT, "COMMIT", NULL);
+}
+
 int reader_snapshot_begin(struct reader *r, struct error *err)
 {
-    return simple(r, USE_BEGIN, "BEGIN", err);
+    r->nested = reader_in_snapshot(r);
+    return r->nested ? 0 : reader_begin(r, err);
 }
 
 void reader_snapshot_end(struct reader *r)
 {
-    simple(r, USE_COMMIT, "COMMIT", NULL);
+    if (!r->nested)
+        reader_end(r);
 }
 
 // The first column of the first row; 0 when there is none.

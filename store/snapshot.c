@@ -236,8 +236,10 @@ int store_replace(struct store *s, const char *path, int64_t epoch, struct error
     if (result < 0)
         return result;
     result = set_epoch(&from, epoch, err);
+    reader_pool_committing(&s->readers);
     if (result == 0)
         result = copy_pages(&s->c, &from, err);
+    reader_pool_committed(&s->readers);
     connection_close(&from);
     store_forget(s);
     s->wal_frames = STORE_CHECKPOINT_SOON; // a backup does not say how long it made the log

@@ -152,6 +152,7 @@ int store_open(const struct store_options *options, struct store **out, struct e
     if (!s)
         return error_set(err, ERROR_INTERNAL, NULL, "out of memory");
     s->lock.fd = -1;
+    reader_pool_init(&s->readers);
     store_forget(s);
     result = open_all(s, options, err);
     if (result < 0) {
@@ -168,6 +169,7 @@ void store_close(struct store *s)
     if (!s)
         return;
     store_rollback(s);
+    reader_pool_fini(&s->readers);
     connection_close(&s->c);
     if (s->directory && s->path)
         unlink(s->path);
@@ -250,8 +252,11 @@ int store_begin(struct store *s, struct error *err)
 
 int store_commit(struct store *s, struct error *err)
 {
-    int result = run(s, USE_COMMIT, "COMMIT", err);
+    int result;
 
+    reader_pool_committing(&s->readers);
+    result = run(s, USE_COMMIT, "COMMIT", err);
+    reader_pool_committed(&s->readers);
     if (result < 0) {
         store_rollback(s);
         return result;

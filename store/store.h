@@ -282,6 +282,11 @@ int store_outbox_each(struct store *s,
                       void *context, struct error *err);
 
 // --- readers ---
+// A reader of the store's own, for one read or for several that see the same state: everything that
+// was committed before this call, or more. To be given back soon.
+int store_reader_take(struct store *s, struct reader **out, struct error *err);
+void store_reader_give(struct store *s, struct reader *r);
+// One for oneself; each read sees the newest state.
 int reader_open(struct store *s, struct reader **out, struct error *err);
 void reader_close(struct reader *r); // NULL allowed
 
