@@ -94,8 +94,8 @@ int request_begin(struct request *r, const char *method_name, struct error *err)
         return result;
     r->epoch = cloud_epoch(r->api->cloud);
     router_match(r->api->router, method, r->path.data, r->path.length, &match);
-    if (match.allowed == 0)
-        return error_set(err, ERROR_NOT_FOUND, NULL, "no such path");
+    if (match.allowed == 0) // not ERROR_NOT_FOUND: controllers forget what is "not found"
+        return error_set(err, ERROR_NO_PATH, NULL, "no such path");
     if (!known || !match.endpoint) {
         r->reply.allowed = match.allowed;
         return error_set(err, ERROR_METHOD, NULL, "the path does not have this method");

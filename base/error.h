@@ -18,6 +18,7 @@
     X(ERROR_FORBIDDEN, 403, "forbidden", "Forbidden")                            \
     X(ERROR_QUOTA, 403, "quota_exceeded", "Forbidden")                           \
     X(ERROR_NOT_FOUND, 404, "not_found", "Not Found")                            \
+    X(ERROR_NO_PATH, 404, "no_such_path", "Not Found")                           \
     X(ERROR_METHOD, 405, "method_not_allowed", "Method Not Allowed")             \
     X(ERROR_NOT_ACCEPTABLE, 406, "not_acceptable", "Not Acceptable")             \
     X(ERROR_EXISTS, 409, "already_exists", "Conflict")                           \

@@ -132,10 +132,10 @@ static int transport_failure(struct http *h, CURLcode code, struct failure *f)
     }
 }
 
-// A quota is not a matter of rights.
+// A quota is not a matter of rights, and a wrong path says nothing about any resource.
 static enum exit_code exit_of(long status, const char *code)
 {
-    if (strcmp(code, "quota_exceeded") == 0)
+    if (strcmp(code, "quota_exceeded") == 0 || strcmp(code, "no_such_path") == 0)
         return EXIT_REFUSED;
     switch (status) {
     case 401:

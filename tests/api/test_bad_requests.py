@@ -192,8 +192,8 @@ def test_a_merge_patch_is_taken_for_a_patch(api):
 
 @pytest.mark.parametrize("path", ["/", "/v1", "/v1/", "/v1/nothing", "/v2/instances", "/v1/instances/", "/v1//instances",
                                   "/sim/v1", "/v1/instances/i-1/fly", "/v1/instances/i-1/start/now", "/healthz/x"])
-def test_an_unknown_path_is_not_found(api, path):
-    api.refuse("GET", path, status=404, code="not_found")
+def test_an_unknown_path_is_told_from_an_unknown_resource(api, path):
+    api.refuse("GET", path, status=404, code="no_such_path")
 
 
 @pytest.mark.parametrize("path", ["/v1/instances/" + "x" * 65, "/v1/instances/%00", "/v1/instances/..%2f..",

@@ -504,7 +504,7 @@ def test_the_first_rule_that_ends_a_call_wins_and_later_ones_are_not_asked(api):
 def test_requests_that_are_refused_for_their_form_meet_no_rule(api):
     rule = fault(api, "*", {"error": {"status": 503}})
     api.refuse("POST", "/v1/instances", {"nome": "x"}, status=400, code="unknown_field", field="nome")
-    api.refuse("GET", "/v1/nothing", status=404, code="not_found")
+    api.refuse("GET", "/v1/nothing", status=404, code="no_such_path")
     assert stats(api, rule)["matched"] == 0
 
 

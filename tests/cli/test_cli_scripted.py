@@ -28,7 +28,7 @@ def event(revision, document, kind="updated"):
 
 @pytest.mark.parametrize("status, name, code", [
     (400, "invalid_argument", "refused"), (401, "unauthorized", "denied"), (403, "forbidden", "denied"),
-    (404, "not_found", "not_found"), (409, "in_use", "conflict"), (410, "revision_compacted", "refused"),
+    (404, "not_found", "not_found"), (404, "no_such_path", "refused"), (409, "in_use", "conflict"), (410, "revision_compacted", "refused"),
     (412, "precondition_failed", "conflict"), (422, "idempotency_key_reused", "refused"),
     (503, "unavailable", "refused")])
 def test_each_problem_has_its_exit_code_and_is_shown_as_code_detail_and_field(scripted, told, status, name, code):

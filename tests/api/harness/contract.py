@@ -20,7 +20,7 @@ EVENT_STREAM = "text/event-stream"
 # Stable codes and the status that each one comes with.
 CODES = {
     "invalid_argument": 400, "unknown_field": 400, "malformed_body": 400, "unauthorized": 401,
-    "forbidden": 403, "not_found": 404, "method_not_allowed": 405, "not_acceptable": 406,
+    "forbidden": 403, "not_found": 404, "no_such_path": 404, "method_not_allowed": 405, "not_acceptable": 406,
     "already_exists": 409, "in_use": 409, "illegal_transition": 409, "zone_unavailable": 409, "exhausted": 409,
     "revision_compacted": 410, "precondition_failed": 412, "too_large": 413, "uri_too_long": 414,
     "unsupported_media_type": 415, "host_not_allowed": 421, "idempotency_key_reused": 422,
