@@ -134,6 +134,21 @@ func call[T any](ctx context.Context, c *Client, operation string,
 	return result, nil
 }
 
+// byID is call for the one resource that its path names: only the 404 of such a call can be about a resource.
+func byID[T any](ctx context.Context, c *Client, operation, id string,
+	send func(context.Context) (*http.Response, error)) (T, error) {
+	if id == "" {
+		var none T
+		return none, fmt.Errorf("%s: no id", operation) // or the path would be another
+	}
+	result, err := call[T](ctx, c, operation, send)
+	var problem *Problem
+	if errors.As(err, &problem) {
+		problem.Resource = id
+	}
+	return result, err
+}
+
 // page is what every list answers.
 type page[T any] struct {
 	Items         []T     `json:"items"`

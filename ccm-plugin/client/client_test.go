@@ -57,6 +57,7 @@ func TestErrorsAreTyped(t *testing.T) {
 		{"with a charset", 404, problemJSON + "; charset=utf-8", document, IsNotFound, true},
 		{"a proxy's 404", 404, "text/html", "<html>", IsNotFound, false},
 		{"a 404 that is cut", 404, problemJSON, `{"type":`, IsNotFound, false},
+		{"a path that the cloud does not have", 404, problemJSON, `{"code":"no_such_path"}`, IsNotFound, false},
 		{"a 500", 500, problemJSON, document, IsNotFound, false},
 		{"a 409", 409, problemJSON, document, IsConflict, true},
 		{"a 410", 410, problemJSON, document, IsGone, true},
@@ -75,6 +76,36 @@ func TestErrorsAreTyped(t *testing.T) {
 				t.Fatalf("%#v", err)
 			}
 		})
+	}
+}
+
+func TestOnlyTheCallOfOneResourceByItsIDCanSayNotFound(t *testing.T) {
+	c := serve(t, func(w http.ResponseWriter, _ *http.Request) { answer(w, 404, problemJSON, `{"code":"not_found"}`) })
+	ctx, name := t.Context(), "a"
+	for operation, call := range map[string]func() error{
+		"instances.list":        func() error { _, _, err := c.Instances(ctx, Filter{}); return err },
+		"load_balancers.list":   func() error { _, _, err := c.LoadBalancers(ctx, Filter{Name: name}); return err },
+		"target_pools.list":     func() error { _, _, err := c.TargetPools(ctx, Filter{}); return err },
+		"addresses.list":        func() error { _, _, err := c.Addresses(ctx, Filter{}); return err },
+		"routes.list":           func() error { _, _, err := c.Routes(ctx, Filter{}); return err },
+		"load_balancers.create": func() error { _, err := c.CreateLoadBalancer(ctx, api.LoadBalancerCreate{Name: &name}); return err },
+		"events.list":           func() error { return c.Stream(ctx, 0, nil, nil) },
+		"an empty id":           func() error { _, err := c.Instance(ctx, ""); return err },
+	} {
+		if err := call(); err == nil || IsNotFound(err) {
+			t.Errorf("%s: %v, want an error that is not IsNotFound", operation, err)
+		}
+	}
+	for operation, call := range map[string]func() error{
+		"instances.get":         func() error { _, err := c.Instance(ctx, "i-1"); return err },
+		"load_balancers.delete": func() error { _, err := c.DeleteLoadBalancer(ctx, "lb-1"); return err },
+		"target_pools.update":   func() error { _, err := c.UpdateTargetPool(ctx, "tp-1", api.TargetPoolUpdate{}); return err },
+		"addresses.delete":      func() error { return c.DeleteAddress(ctx, "ip-1") },
+		"routes.delete":         func() error { _, err := c.DeleteRoute(ctx, "rt-1"); return err },
+	} {
+		if err := call(); !IsNotFound(err) {
+			t.Errorf("%s: %v, want IsNotFound", operation, err)
+		}
 	}
 }
 

@@ -15,13 +15,13 @@ import (
 // answer that carries none (a proxy's, for example). Everything else that fails (no connection, a cut answer) is not a Problem.
 type Problem struct {
 	Operation string        // what was called, for example "instances.get"
+	Resource  string        // the id that the call was about; empty for lists and creations
 	Status    int           // HTTP status
 	Code      string        // stable, for programs; empty if the answer was no problem document
 	Detail    string        // for people
 	Field     string        // the offending field, if any
 	RequestID string        // for looking it up in the cloud's log
 	Wait      time.Duration // from Retry-After; zero if there was none
-	genuine   bool          // an application/problem+json document, so mockcloud itself and no proxy
 }
 
 func (p *Problem) Error() string {
@@ -41,11 +41,17 @@ func (p *Problem) Error() string {
 	return text
 }
 
-// IsNotFound says that the cloud itself, and nothing between here and there, answered that the thing does not exist.
-// A 404 without a problem document (a wrong base path, a proxy) does not count: nodes are deleted on this answer.
+// codeNotFound is the only code that says something about a resource: a path that the cloud does not have is no_such_path.
+const codeNotFound = "not_found"
+
+// IsNotFound says that the cloud itself answered that the resource which the call named by its id does not exist. Nodes are
+// deleted and finalizers removed on this answer, so no other 404 counts: none of a list or a creation, which name no resource (a
+// fault, a wrong proxy), none without a problem document (something in between answered), none with another code (a wrong base
+// path: no_such_path).
 func IsNotFound(err error) bool {
 	var problem *Problem
-	return errors.As(err, &problem) && problem.Status == http.StatusNotFound && problem.genuine
+	return errors.As(err, &problem) && problem.Status == http.StatusNotFound && problem.Code == codeNotFound &&
+		problem.Resource != ""
 }
 
 // IsConflict says that the change collides with the present state (409).
@@ -102,7 +108,6 @@ func problemFrom(operation string, response *http.Response) *Problem {
 		problem.Detail = fmt.Sprintf("the answer is no problem document (%q)", response.Header.Get("Content-Type"))
 		return problem
 	}
-	problem.genuine = true
 	problem.Code, problem.Detail, problem.Field = document.Code, document.Detail, document.Field
 	return problem
 }

@@ -18,7 +18,7 @@ func (c *Client) Instances(ctx context.Context, filter Filter) ([]api.Instance, 
 }
 
 func (c *Client) Instance(ctx context.Context, id string) (api.Instance, error) {
-	got, err := call[api.Instance](ctx, c, "instances.get", func(ctx context.Context) (*http.Response, error) {
+	got, err := byID[api.Instance](ctx, c, "instances.get", id, func(ctx context.Context) (*http.Response, error) {
 		return c.api.InstancesGet(ctx, id, nil)
 	})
 	if err == nil && got.Id != id {
@@ -47,31 +47,31 @@ func (c *Client) createInstance(body api.InstanceCreate) func(context.Context) (
 }
 
 func (c *Client) UpdateInstance(ctx context.Context, id string, body api.InstanceUpdate) (api.Instance, error) {
-	return call[api.Instance](ctx, c, "instances.update", func(ctx context.Context) (*http.Response, error) {
+	return byID[api.Instance](ctx, c, "instances.update", id, func(ctx context.Context) (*http.Response, error) {
 		return c.api.InstancesUpdate(ctx, id, nil, body)
 	})
 }
 
 func (c *Client) StartInstance(ctx context.Context, id string) (api.Instance, error) {
-	return call[api.Instance](ctx, c, "instances.start", func(ctx context.Context) (*http.Response, error) {
+	return byID[api.Instance](ctx, c, "instances.start", id, func(ctx context.Context) (*http.Response, error) {
 		return c.api.InstancesStart(ctx, id, nil)
 	})
 }
 
 func (c *Client) StopInstance(ctx context.Context, id string) (api.Instance, error) {
-	return call[api.Instance](ctx, c, "instances.stop", func(ctx context.Context) (*http.Response, error) {
+	return byID[api.Instance](ctx, c, "instances.stop", id, func(ctx context.Context) (*http.Response, error) {
 		return c.api.InstancesStop(ctx, id, nil, api.InstancesStopJSONRequestBody{})
 	})
 }
 
 func (c *Client) RebootInstance(ctx context.Context, id string) (api.Instance, error) {
-	return call[api.Instance](ctx, c, "instances.reboot", func(ctx context.Context) (*http.Response, error) {
+	return byID[api.Instance](ctx, c, "instances.reboot", id, func(ctx context.Context) (*http.Response, error) {
 		return c.api.InstancesReboot(ctx, id, nil)
 	})
 }
 
 func (c *Client) TerminateInstance(ctx context.Context, id string) (api.Instance, error) {
-	return call[api.Instance](ctx, c, "instances.terminate", func(ctx context.Context) (*http.Response, error) {
+	return byID[api.Instance](ctx, c, "instances.terminate", id, func(ctx context.Context) (*http.Response, error) {
 		return c.api.InstancesTerminate(ctx, id, nil, api.InstancesTerminateJSONRequestBody{})
 	})
 }
@@ -84,7 +84,7 @@ func (c *Client) LoadBalancers(ctx context.Context, filter Filter) ([]api.LoadBa
 }
 
 func (c *Client) LoadBalancer(ctx context.Context, id string) (api.LoadBalancer, error) {
-	return call[api.LoadBalancer](ctx, c, "load_balancers.get", func(ctx context.Context) (*http.Response, error) {
+	return byID[api.LoadBalancer](ctx, c, "load_balancers.get", id, func(ctx context.Context) (*http.Response, error) {
 		return c.api.LoadBalancersGet(ctx, id, nil)
 	})
 }
@@ -97,14 +97,14 @@ func (c *Client) CreateLoadBalancer(ctx context.Context, body api.LoadBalancerCr
 }
 
 func (c *Client) UpdateLoadBalancer(ctx context.Context, id string, body api.LoadBalancerUpdate) (api.LoadBalancer, error) {
-	return call[api.LoadBalancer](ctx, c, "load_balancers.update", func(ctx context.Context) (*http.Response, error) {
+	return byID[api.LoadBalancer](ctx, c, "load_balancers.update", id, func(ctx context.Context) (*http.Response, error) {
 		return c.api.LoadBalancersUpdate(ctx, id, nil, body)
 	})
 }
 
 // DeleteLoadBalancer starts the deletion; the answer may still be in state deleting.
 func (c *Client) DeleteLoadBalancer(ctx context.Context, id string) (api.LoadBalancer, error) {
-	return call[api.LoadBalancer](ctx, c, "load_balancers.delete", func(ctx context.Context) (*http.Response, error) {
+	return byID[api.LoadBalancer](ctx, c, "load_balancers.delete", id, func(ctx context.Context) (*http.Response, error) {
 		return c.api.LoadBalancersDelete(ctx, id, nil)
 	})
 }
@@ -117,7 +117,7 @@ func (c *Client) TargetPools(ctx context.Context, filter Filter) ([]api.TargetPo
 }
 
 func (c *Client) TargetPool(ctx context.Context, id string) (api.TargetPool, error) {
-	return call[api.TargetPool](ctx, c, "target_pools.get", func(ctx context.Context) (*http.Response, error) {
+	return byID[api.TargetPool](ctx, c, "target_pools.get", id, func(ctx context.Context) (*http.Response, error) {
 		return c.api.TargetPoolsGet(ctx, id, nil)
 	})
 }
@@ -130,13 +130,13 @@ func (c *Client) CreateTargetPool(ctx context.Context, body api.TargetPoolCreate
 }
 
 func (c *Client) UpdateTargetPool(ctx context.Context, id string, body api.TargetPoolUpdate) (api.TargetPool, error) {
-	return call[api.TargetPool](ctx, c, "target_pools.update", func(ctx context.Context) (*http.Response, error) {
+	return byID[api.TargetPool](ctx, c, "target_pools.update", id, func(ctx context.Context) (*http.Response, error) {
 		return c.api.TargetPoolsUpdate(ctx, id, nil, body)
 	})
 }
 
 func (c *Client) DeleteTargetPool(ctx context.Context, id string) error {
-	_, err := call[struct{}](ctx, c, "target_pools.delete", func(ctx context.Context) (*http.Response, error) {
+	_, err := byID[struct{}](ctx, c, "target_pools.delete", id, func(ctx context.Context) (*http.Response, error) {
 		return c.api.TargetPoolsDelete(ctx, id, nil)
 	})
 	return err
@@ -157,7 +157,7 @@ func (c *Client) CreateAddress(ctx context.Context, body api.AddressCreate) (api
 }
 
 func (c *Client) DeleteAddress(ctx context.Context, id string) error {
-	_, err := call[struct{}](ctx, c, "addresses.delete", func(ctx context.Context) (*http.Response, error) {
+	_, err := byID[struct{}](ctx, c, "addresses.delete", id, func(ctx context.Context) (*http.Response, error) {
 		return c.api.AddressesDelete(ctx, id, nil)
 	})
 	return err
@@ -172,7 +172,7 @@ func (c *Client) Routes(ctx context.Context, filter Filter) ([]api.Route, int64,
 }
 
 func (c *Client) Route(ctx context.Context, id string) (api.Route, error) {
-	return call[api.Route](ctx, c, "routes.get", func(ctx context.Context) (*http.Response, error) {
+	return byID[api.Route](ctx, c, "routes.get", id, func(ctx context.Context) (*http.Response, error) {
 		return c.api.RoutesGet(ctx, id, nil)
 	})
 }
@@ -186,7 +186,7 @@ func (c *Client) CreateRoute(ctx context.Context, body api.RouteCreate) (api.Rou
 
 // DeleteRoute starts the deletion; the answer may still be in state deleting.
 func (c *Client) DeleteRoute(ctx context.Context, id string) (api.Route, error) {
-	return call[api.Route](ctx, c, "routes.delete", func(ctx context.Context) (*http.Response, error) {
+	return byID[api.Route](ctx, c, "routes.delete", id, func(ctx context.Context) (*http.Response, error) {
 		return c.api.RoutesDelete(ctx, id, nil)
 	})
 }

@@ -138,7 +138,7 @@ func newInstanceOfOldName(h *harness) {
 
 var failures = []testserver.Fault{
 	{Status: 500}, {Status: 503}, {Status: 502, NotProblem: true}, {Status: 429}, {Status: 401}, {Status: 403}, {Status: 400},
-	{Status: 404, NotProblem: true}, {Drop: true}, {Status: 200, NotProblem: true},
+	{Status: 404}, {Status: 404, NotProblem: true}, {Drop: true}, {Status: 200, NotProblem: true},
 }
 
 func failuresAreNoAbsence(h *harness) {

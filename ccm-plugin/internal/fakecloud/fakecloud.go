@@ -93,14 +93,14 @@ func (c *Cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case len(parts) >= 2:
 		c.serveResource(w, r, parts[1:])
 	default:
-		writeProblem(w, &problem{404, "not_found", "no such path", ""})
+		writeProblem(w, &problem{404, "no_such_path", "no such path", ""})
 	}
 }
 
 func (c *Cloud) serveResource(w http.ResponseWriter, r *http.Request, parts []string) {
 	index := slices.IndexFunc(kinds, func(k kind) bool { return k.path == parts[0] })
 	if index < 0 {
-		writeProblem(w, &problem{404, "not_found", "no such path", ""})
+		writeProblem(w, &problem{404, "no_such_path", "no such path", ""})
 		return
 	}
 	var body document
@@ -438,7 +438,7 @@ func (c *Cloud) action(resource document, verb string) (any, int, *problem) {
 			c.commit(kinds[0], c.resources["instances"][fmt.Sprint(changed["id"])], "deleted")
 		})
 	default:
-		return nil, 0, &problem{404, "not_found", "no such action", ""}
+		return nil, 0, &problem{404, "no_such_path", "no such path", ""}
 	}
 	c.commit(kinds[0], changed, "updated")
 	return changed, 202, nil
