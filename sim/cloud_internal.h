@@ -40,7 +40,7 @@ struct ledger {
     int64_t next_due_ns; // of the first timed transition; 0: none is due
     bool due_moved;      // that one has gone or moved: to be looked up before the commit
     uint64_t pool_next[POOL_COUNT];
-    bool pool_full[POOL_COUNT]; // since the last release
+    uint64_t pool_claims[POOL_COUNT]; // since the server started or the cloud was replaced
     struct distribution latencies[TRANSITION_COUNT];
     bool outbox_changed;    // effects must be read again after the commit
     bool clusters_changed;  // the backend must look at them after the commit
@@ -48,6 +48,15 @@ struct ledger {
     bool rates_changed;     // and rate limits
     bool project_ended;     // since the last commit
     int scenarios_watching; // that wait for a change, not only for a time
+};
+
+// What a walk over a pool has found, so that the next one need not be made. It outlives a step that
+// is put back, so it says when it still holds (sim/pools.c).
+struct pool_memory {
+    uint64_t claims;   // ever, those put back included
+    bool full;         // when all of it was walked, with
+    uint64_t undone;   // so many claims put back and
+    uint64_t releases; // so many releases
 };
 
 struct txn_mark { // what a failed step puts back
@@ -93,6 +102,8 @@ struct cloud {
     struct change *deferred;   // of the clock, for after the commit; newest first
     int64_t looked_at;         // revision at which scenarios were looked at
     bool looking;
+    struct pool_memory pool_memory[POOL_COUNT];
+    uint64_t releases; // of addresses, ever, those put back included
 
     pthread_t writer;
     bool started; // the writer
@@ -154,6 +165,8 @@ struct resource *record_from_row(enum kind kind, const struct row *row, struct a
                                  struct error *err);
 
 int pools_parse(struct cloud *cloud, const struct pool_config *config, struct error *err);
+// Addresses may have been released otherwise than by txn_ip_release.
+void pools_released(struct cloud *cloud);
 bool transition_like(const char *glob);       // whether it matches the name of one
 bool transition_fails_like(const char *glob); // and of one that can fail
 int transition_parse(const char *name, enum transition *out, struct error *err);

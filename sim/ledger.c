@@ -208,6 +208,7 @@ int ledger_load(struct cloud *cloud, struct error *err)
     int64_t seed = (int64_t)cloud->seed;
 
     memset(&cloud->ledger, 0, sizeof(cloud->ledger));
+    pools_released(cloud); // another database
     for (int i = 0; i < TRANSITION_COUNT; i++) {
         cloud->ledger.latencies[i] = transition_default((enum transition)i);
     }

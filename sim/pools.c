@@ -3,8 +3,6 @@
 // round.
 #include "sim/cloud_internal.h"
 
-#include <string.h>
-
 #define TRIES_MAX (UINT64_C(1) << 20) // of a pool too large to be walked in whole
 
 static const struct {
@@ -64,6 +62,51 @@ static int exhausted(struct txn *t, enum pool pool, struct error *err)
                      pool_specs[pool].name, text);
 }
 
+// --- whether a pool is known to be full ---
+//
+// It is from the walk that found every address taken until an address is released or a claim is put
+// back: nothing else takes an address out of the table. Both are seen without help of who puts
+// things back: releases are only ever counted up, and a claim is counted twice, in the ledger,
+// which is put back with the step or the batch, and in the memory, which is not. So what a refused
+// change has walked need not be walked by the next one.
+
+static uint64_t claims_undone(const struct cloud *cloud, int pool)
+{
+    return cloud->pool_memory[pool].claims - cloud->ledger.pool_claims[pool];
+}
+
+static bool is_full(const struct cloud *cloud, int pool)
+{
+    const struct pool_memory *m = &cloud->pool_memory[pool];
+    return m->full && m->releases == cloud->releases && m->undone == claims_undone(cloud, pool);
+}
+
+static void note_full(struct cloud *cloud, int pool)
+{
+    struct pool_memory *m = &cloud->pool_memory[pool];
+
+    m->full = true;
+    m->releases = cloud->releases;
+    m->undone = claims_undone(cloud, pool);
+}
+
+static void note_claim(struct cloud *cloud, const struct ip *ip)
+{
+    for (int i = 0; i < POOL_COUNT; i++) {
+        if (cidr_contains(&cloud->pools[i], ip)) {
+            cloud->ledger.pool_claims[i]++;
+            cloud->pool_memory[i].claims++;
+        }
+    }
+}
+
+void pools_released(struct cloud *cloud)
+{
+    cloud->releases++;
+}
+
+// --- addresses ---
+
 int txn_ip_allocate(struct txn *t, enum pool pool, const char *owner_id, struct ip *out,
                     struct error *err)
 {
@@ -72,7 +115,7 @@ int txn_ip_allocate(struct txn *t, enum pool pool, const char *owner_id, struct 
     uint64_t usable = cidr_size(cidr) - 2; // not the first, not the last
     uint64_t tries = usable < TRIES_MAX ? usable : TRIES_MAX;
 
-    if (ledger->pool_full[pool]) {
+    if (is_full(t->cloud, pool)) {
         return exhausted(t, pool, err);
     }
     for (uint64_t i = 0; i < tries; i++) {
@@ -84,11 +127,12 @@ int txn_ip_allocate(struct txn *t, enum pool pool, const char *owner_id, struct 
             return rc;
         }
         if (rc == 1) {
+            note_claim(t->cloud, &ip);
             *out = ip;
             return 0;
         }
     }
-    ledger->pool_full[pool] = true;
+    note_full(t->cloud, pool);
     return exhausted(t, pool, err);
 }
 
@@ -102,11 +146,14 @@ int txn_ip_claim(struct txn *t, const struct ip *ip, const char *owner_id, const
         ip_format(ip, text);
         return error_set(err, ERROR_IN_USE, field, "the address %s is in use", text);
     }
+    if (rc == 1) {
+        note_claim(t->cloud, ip);
+    }
     return rc < 0 ? rc : 0;
 }
 
 int txn_ip_release(struct txn *t, const struct ip *ip, struct error *err)
 {
-    memset(t->cloud->ledger.pool_full, 0, sizeof(t->cloud->ledger.pool_full));
+    pools_released(t->cloud);
     return store_ip_release(t->store, ip, err);
 }

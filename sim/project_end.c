@@ -62,7 +62,6 @@ int project_end(struct txn *t, struct resource *project, struct error *err)
     rc = rc < 0 ? rc : store_idempotent_delete(t->store, project->seq, err);
     rc = rc < 0 ? rc : txn_delete(t, project, err);
     if (rc == 0) {
-        memset(ledger->pool_full, 0, sizeof(ledger->pool_full));
         ledger->tokens_changed = ledger->project_ended = true;
     }
     return rc;
