@@ -73,6 +73,8 @@ void calls_free(struct calls *calls)
 {
     if (!calls)
         return;
+    if (calls->cloud)
+        cloud_set_call_log(calls->cloud, NULL);
     for (unsigned i = 0; i < calls->shard_count; i++)
         shard_fini(&calls->shards[i]);
     free(calls->shards);
@@ -331,6 +333,8 @@ void calls_record(struct calls *calls, const struct request *r, int status, int6
     if (kept) // as far as the path goes
         memcpy(kept, &call, offsetof(struct call, path) + strlen(call.path) + 1);
     pthread_mutex_unlock(&s->lock);
+    if (calls->cloud)
+        cloud_call_counted(calls->cloud);
 }
 
 static void shard_reset(struct shard *s)

@@ -11,6 +11,7 @@
 #define API_CALLS_H
 
 #include "api/request.h"
+#include "sim/call_log.h"
 
 #define CALLS_KEPT_DEFAULT 10000
 #define CALLS_KEPT_MAX INT64_C(1000000)
@@ -25,6 +26,9 @@ struct calls; // opaque
 // will record. `request_prefix` of the request ids. NULL: out of memory.
 struct calls *calls_new(int64_t kept, unsigned threads, const char *request_prefix);
 void calls_free(struct calls *calls); // NULL allowed
+// The cloud's scenarios may ask for what is counted here, and are told of it, from now until
+// calls_free.
+void calls_attach(struct calls *calls, struct cloud *cloud);
 // A request was answered (status 0: it was left without an answer) after `ns`.
 void calls_record(struct calls *calls, const struct request *r, int status, int64_t ns);
 // Log and counters begin anew.
@@ -43,6 +47,9 @@ bool calls_statuses_valid(const char *statuses);
 // this number (0: from the newest). *out_next: the number to go on before; 0: that was all.
 void calls_list(struct calls *calls, const struct calls_filter *filter, int64_t before, int limit,
                 struct buffer *out, int64_t *out_next);
+// How many calls the counters have, and since when (wall time; 0: none is counted). since_ns of the
+// filter has no meaning here.
+int64_t calls_total(struct calls *calls, const struct calls_filter *filter, int64_t *out_began_ns);
 // The counters by caller and operation, as openapi.json's CallCounters. With since_ns they are
 // counted from the log, which may not go back that far: `complete` tells.
 void calls_count(struct calls *calls, const struct calls_filter *filter, struct buffer *out);

@@ -53,7 +53,9 @@ struct shard {
 };
 
 struct calls {
-    pthread_key_t mine; // shard of the thread
+    struct call_log log; // first; what scenarios see of it
+    struct cloud *cloud; // they are in; NULL: none
+    pthread_key_t mine;  // shard of the thread
     struct shard *shards;
     unsigned shard_count;
     atomic_uint threads;

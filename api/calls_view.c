@@ -405,6 +405,51 @@ static int64_t take_tallies(struct calls *calls, const struct sieve *sieve, stru
     return lost;
 }
 
+static int64_t shard_total(const struct shard *s, const struct sieve *sieve)
+{
+    int64_t total = 0;
+
+    for (size_t i = 0; i < s->counter_capacity; i++) {
+        uint64_t key = s->counters[i].key;
+        if (key && passes(sieve, counter_operation(key), counter_status(key)) &&
+            caller_matches(sieve->filter, s->callers[counter_slot(key)]))
+            total += s->counters[i].count;
+    }
+    return total;
+}
+
+int64_t calls_total(struct calls *calls, const struct calls_filter *filter, int64_t *out_began_ns)
+{
+    struct sieve sieve;
+    int64_t total = 0;
+
+    sieve_init(&sieve, filter);
+    lock_all(calls);
+    for (unsigned i = 0; i < calls->shard_count; i++)
+        total += shard_total(&calls->shards[i], &sieve);
+    *out_began_ns = calls->kept ? atomic_load(&calls->since_wall_ns) : 0;
+    unlock_all(calls);
+    return total;
+}
+
+static int64_t total(const struct call_log *log, const struct calls_asked *asked,
+                     int64_t *out_began_ns)
+{
+    const struct calls_filter filter = {.caller = asked->caller,
+                                        .operation = asked->operation,
+                                        .statuses = asked->statuses,
+                                        .project = asked->project};
+
+    return calls_total((struct calls *)(uintptr_t)log, &filter, out_began_ns);
+}
+
+void calls_attach(struct calls *calls, struct cloud *cloud)
+{
+    calls->log.total = total;
+    calls->cloud = cloud;
+    cloud_set_call_log(cloud, &calls->log);
+}
+
 void calls_count(struct calls *calls, const struct calls_filter *filter, struct buffer *out)
 {
     struct tallies tallies = {0};

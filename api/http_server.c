@@ -139,6 +139,8 @@ static int prepare(struct http_server *server, const struct http_config *config,
         api->calls =
             calls_new(config->calls_kept, thread_count(config->threads), api->request_prefix);
         result = api->calls ? 0 : error_set(err, ERROR_INTERNAL, NULL, "out of memory");
+        if (api->calls)
+            calls_attach(api->calls, cloud);
     }
     if (result >= 0)
         result = cloud_token_add(cloud, config->token, err);

@@ -47,6 +47,10 @@ int compile_selector(struct compiling *c, const struct node *node, int kind, uin
                      const char *const *other_keys, struct selector *out);
 int compile_conditions(struct compiling *c, const struct node *node, struct condition **out,
                        size_t *out_count);
+// "is" of a condition.
+int compile_comparison(struct compiling *c, const struct node *node, struct condition *out);
+// api/scenario_calls.c: {calls: …}
+int compile_calls(struct compiling *c, const struct node *map, struct condition *out);
 uint32_t compile_live_states(int kind); // those in which something can be done to it
 // api/scenario_action.c
 // The actions of a step, an action of a list or of on_failure and cleanup. `others`: keys beside.

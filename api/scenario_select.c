@@ -221,7 +221,7 @@ static int read_kind(struct compiling *c, const struct node *map, int fallback, 
     return 0;
 }
 
-static int read_comparison(struct compiling *c, const struct node *node, struct condition *out)
+int compile_comparison(struct compiling *c, const struct node *node, struct condition *out)
 {
     static const char *const signs[] = {"==", "!=", "<=", "<", ">=", ">"};
     static const enum comparison meanings[] = {IS_EQUAL, IS_NOT_EQUAL, IS_AT_MOST,
@@ -266,7 +266,7 @@ static int read_count(struct compiling *c, const struct node *map, struct condit
     rc = compile_selector(c, what, kind, 0, others, &out->what);
     if (rc == 0 && (out->what.random_count || out->what.random_percent))
         rc = diagnose(c->d, what, "what is counted is not drawn at random");
-    return rc < 0 || !is ? rc : read_comparison(c, is, out);
+    return rc < 0 || !is ? rc : compile_comparison(c, is, out);
 }
 
 static int read_event_type(struct compiling *c, const struct node *node, int *out)
@@ -349,7 +349,10 @@ static int read_condition(struct compiling *c, const struct node *node, struct c
         return read_count(c, node, out);
     if (node_get(node, "event"))
         return read_event(c, node, out);
-    return diagnose(c->d, node, "must be a condition: {count: …, is: …} or {event: …}");
+    if (node_get(node, "calls"))
+        return compile_calls(c, node, out);
+    return diagnose(c->d, node,
+                    "must be a condition: {count: …, is: …}, {event: …} or {calls: …, is: …}");
 }
 
 int compile_conditions(struct compiling *c, const struct node *node, struct condition **out,

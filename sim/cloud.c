@@ -17,6 +17,7 @@ static void init_locks(struct cloud *cloud)
 
     pthread_mutex_init(&cloud->queue_lock, NULL);
     pthread_mutex_init(&cloud->origin_lock, NULL);
+    pthread_mutex_init(&cloud->calls.lock, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&cloud->queue_wake, &attributes);
@@ -134,6 +135,7 @@ void cloud_close(struct cloud *cloud)
     pthread_cond_destroy(&cloud->queue_wake);
     pthread_mutex_destroy(&cloud->queue_lock);
     pthread_mutex_destroy(&cloud->origin_lock);
+    pthread_mutex_destroy(&cloud->calls.lock);
     free(cloud->origin); // the file goes with the store
     free(cloud);
 }

@@ -3,6 +3,7 @@
 #ifndef SIM_CLOUD_INTERNAL_H
 #define SIM_CLOUD_INTERNAL_H
 
+#include "sim/call_log.h"
 #include "sim/cloud.h"
 #include "sim/fault.h"
 #include "sim/news.h"
@@ -48,6 +49,7 @@ struct ledger {
     bool rates_changed;     // and rate limits
     bool project_ended;     // since the last commit
     int scenarios_watching; // that wait for a change, not only for a time
+    int scenarios_awaiting_calls;
 };
 
 // What a walk over a pool has found, so that the next one need not be made. It outlives a step that
@@ -74,6 +76,14 @@ struct clock_listener {
     void *context;
 };
 #define CLOCK_LISTENERS_MAX 4
+
+struct call_watch { // sim/scenario_calls.c
+    pthread_mutex_t lock;
+    const struct call_log *log; // under the lock
+    atomic_bool attached;       // there is a log
+    atomic_int awaited;         // scenarios that wait for calls, as committed
+    atomic_bool asked;          // a look is in the queue
+};
 
 struct cloud {
     struct cloud_config config; // as it was opened
@@ -104,6 +114,7 @@ struct cloud {
     bool looking;
     struct pool_memory pool_memory[POOL_COUNT];
     uint64_t releases; // of addresses, ever, those put back included
+    struct call_watch calls;
 
     pthread_t writer;
     bool started; // the writer

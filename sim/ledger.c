@@ -228,4 +228,5 @@ void ledger_publish(struct cloud *cloud)
 {
     atomic_store(&cloud->next_deadline_ns, cloud->ledger.next_due_ns);
     atomic_store(&cloud->trimmed, cloud->ledger.trimmed);
+    calls_publish(cloud);
 }

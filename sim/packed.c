@@ -100,5 +100,6 @@ void unpack_fields(const struct packed_field *fields, void *object, struct unpac
                    struct arena *arena)
 {
     for (const struct packed_field *f = fields; !f->end; f++)
-        unpack_field(f, object, in, arena);
+        if (in->version >= f->since)
+            unpack_field(f, object, in, arena);
 }

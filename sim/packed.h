@@ -24,6 +24,7 @@ struct packed_field {
     int limit;
     size_t count, size;
     const struct packed_field *fields; // ends with `end`
+    int since;                         // version of the record from which on it is there; 0: always
     bool end;
 };
 
@@ -44,6 +45,15 @@ struct packed_field {
     {                                                                                             \
         .type = PACKED_LIST, .offset = offsetof(struct object, member),                           \
         .count = offsetof(struct object, count_), .size = sizeof(struct of_), .fields = (fields_) \
+    }
+#define PACKED_SINCE(version_, type_, object, member)                                          \
+    {                                                                                          \
+        .type = PACKED_##type_, .offset = offsetof(struct object, member), .since = (version_) \
+    }
+#define PACKED_PART_SINCE(version_, object, member, fields_)                                   \
+    {                                                                                          \
+        .type = PACKED_STRUCT, .offset = offsetof(struct object, member), .fields = (fields_), \
+        .since = (version_)                                                                    \
     }
 #define PACKED_END  \
     {               \

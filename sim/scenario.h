@@ -47,7 +47,7 @@ struct selector {
     bool allow_none;
 };
 
-enum condition_type { CONDITION_COUNT, CONDITION_EVENT, CONDITIONS };
+enum condition_type { CONDITION_COUNT, CONDITION_EVENT, CONDITION_CALLS, CONDITIONS };
 enum comparison {
     IS_EQUAL,
     IS_NOT_EQUAL,
@@ -58,6 +58,15 @@ enum comparison {
     COMPARISONS
 };
 
+// Answered calls (sim/call_log.h), without variables of the run. What is counted is what comes
+// after `base`, which is noted when the step acts or begins to wait, or when the scenario starts.
+struct calls_wanted {
+    const char *caller, *operation, *statuses, *project; // NULL: any; project: the scenario's own
+    int64_t per_minute;                                  // at most, in thousandths; -1: no matter
+    bool since_start;                                    // of the scenario
+    int64_t base, base_wall_ns, began_ns;
+};
+
 struct condition {
     enum condition_type type;
     struct selector what; // of an event: kind -1 is any; id and where only
@@ -65,6 +74,7 @@ struct condition {
     int64_t number;
     int event_type; // enum event_type, -1: any
     const char *operation;
+    struct calls_wanted calls;
 };
 
 struct save {
@@ -140,6 +150,7 @@ struct scenario {
     struct scenario_undo *undos; // the last is undone first
     size_t undo_count;
     const char *cleanup_error; // first failure of what was done at its end; NULL: none
+    bool awaits_calls;         // some step waits for calls
 };
 
 extern const char *const step_state_names[], *const step_trigger_names[];
@@ -169,6 +180,16 @@ void scenario_undo_all(struct txn *t, struct scenario *s);
 // When they do not, `why` says which.
 int conditions_met(struct txn *t, struct scenario_context *c, const struct condition *conditions,
                    size_t count, int64_t *since, bool *out, struct error *why, struct error *err);
+bool comparison_holds(enum comparison how, int64_t a, int64_t b);
+extern const char *const comparison_signs[];
+// --- conditions on calls (sim/scenario_calls.c) ---
+// From now on their calls count: of those since the scenario began, or of the others.
+void calls_begin(struct txn *t, const struct scenario *s, struct condition *conditions,
+                 size_t count, bool with_scenario);
+void calls_begin_scenario(struct txn *t, struct scenario *s);
+bool calls_awaited(const struct condition *conditions, size_t count);
+int calls_met(struct txn *t, const struct scenario_context *c, const struct condition *condition,
+              bool *out, struct error *why, struct error *err);
 // --- selectors (sim/scenario_select.c) ---
 int selector_match(struct txn *t, const struct scenario_context *c, const struct selector *selector,
                    struct store_match *out, struct error *err);

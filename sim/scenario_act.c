@@ -186,7 +186,9 @@ void scenario_undo_all(struct txn *t, struct scenario *s)
 
 // --- conditions ---
 
-static bool compare(enum comparison how, int64_t a, int64_t b)
+const char *const comparison_signs[] = {"==", "!=", "<", "<=", ">", ">="};
+
+bool comparison_holds(enum comparison how, int64_t a, int64_t b)
 {
     switch (how) {
     case IS_EQUAL:
@@ -207,7 +209,6 @@ static bool compare(enum comparison how, int64_t a, int64_t b)
 static int count_met(struct txn *t, struct scenario_context *c, const struct condition *condition,
                      bool *out, struct error *why, struct error *err)
 {
-    static const char *const signs[] = {"==", "!=", "<", "<=", ">", ">="};
     struct store_match match;
     int64_t count = 0;
     int rc = selector_match(t, c, &condition->what, &match, err);
@@ -215,10 +216,11 @@ static int count_met(struct txn *t, struct scenario_context *c, const struct con
     rc = rc < 0 ? rc : store_match_count(t->store, &match, &count, err);
     if (rc < 0)
         return rc;
-    *out = compare(condition->comparison, count, condition->number);
+    *out = comparison_holds(condition->comparison, count, condition->number);
     if (!*out)
         error_set(why, ERROR_STATE, "count", "%" PRId64 " of %s match, expected %s %" PRId64, count,
-                  kind_name(match.kind), signs[condition->comparison], condition->number);
+                  kind_name(match.kind), comparison_signs[condition->comparison],
+                  condition->number);
     return 0;
 }
 
@@ -259,6 +261,8 @@ int conditions_met(struct txn *t, struct scenario_context *c, const struct condi
         int64_t seen = *since;
         if (conditions[i].type == CONDITION_COUNT)
             rc = count_met(t, c, &conditions[i], out, why, err);
+        else if (conditions[i].type == CONDITION_CALLS)
+            rc = calls_met(t, c, &conditions[i], out, why, err);
         else
             rc = event_met(t, c, &conditions[i], &seen, out, why, err);
         newest = seen > newest ? seen : newest;

@@ -50,6 +50,7 @@ int scenario_run(struct txn *t, struct change *c, struct error *err)
     if (c->request.scenario.has_seed)
         s->seed = c->request.scenario.seed;
     s->started_ns = t->now_ns;
+    calls_begin_scenario(t, s);
     rc = scenario_write(t, s, err); // before its steps: the log begins with it
     if (rc < 0)
         return rc;
@@ -109,12 +110,13 @@ static int count_watching(void *context, const struct row *row, struct error *er
     if (!r)
         return -ERROR_INTERNAL;
     cloud->ledger.scenarios_watching += ((const struct scenario *)r)->watches;
+    cloud->ledger.scenarios_awaiting_calls += ((const struct scenario *)r)->awaits_calls;
     return 0;
 }
 
 int scenarios_load(struct cloud *cloud, struct error *err)
 {
-    cloud->ledger.scenarios_watching = 0;
+    cloud->ledger.scenarios_watching = cloud->ledger.scenarios_awaiting_calls = 0;
     return store_each(cloud->store, KIND_SCENARIO, 0, count_watching, cloud, err);
 }
 

@@ -14,6 +14,8 @@ int scenario_remove(struct txn *t, struct resource *r, struct error *err);
 // a change do what they can. Costs nothing when none does. Looking after every change, not once per
 // batch, makes the event log independent of how changes were batched.
 void scenarios_look(struct cloud *cloud);
+// With each commit: tells those who count calls whether any scenario waits for some.
+void calls_publish(struct cloud *cloud);
 // Counts the scenarios that wait for a change, when the cloud is opened.
 int scenarios_load(struct cloud *cloud, struct error *err);
 

@@ -31,6 +31,13 @@ static const struct packed_field selector_fields[] = {
     PACKED_OF(BOOL, selector, allow_none),
     PACKED_END};
 
+static const struct packed_field calls_fields[] = {
+    PACKED_OF(STRING, calls_wanted, caller),    PACKED_OF(STRING, calls_wanted, operation),
+    PACKED_OF(STRING, calls_wanted, statuses),  PACKED_OF(STRING, calls_wanted, project),
+    PACKED_OF(INT64, calls_wanted, per_minute), PACKED_OF(BOOL, calls_wanted, since_start),
+    PACKED_OF(INT64, calls_wanted, base),       PACKED_OF(INT64, calls_wanted, base_wall_ns),
+    PACKED_OF(INT64, calls_wanted, began_ns),   PACKED_END};
+
 static const struct packed_field condition_fields[] = {
     PACKED_ENUM(condition, type, CONDITIONS),
     PACKED_PART(condition, what, selector_fields),
@@ -38,6 +45,7 @@ static const struct packed_field condition_fields[] = {
     PACKED_OF(INT64, condition, number),
     PACKED_OF(INT, condition, event_type),
     PACKED_OF(STRING, condition, operation),
+    PACKED_PART_SINCE(3, condition, calls, calls_fields),
     PACKED_END};
 
 static const struct packed_field save_fields[] = {PACKED_OF(STRING, save, variable),
@@ -108,6 +116,7 @@ static const struct packed_field scenario_fields[] = {
     PACKED_LIST_OF(scenario, cleanup, cleanup_count, scenario_action, action_fields),
     PACKED_LIST_OF(scenario, undos, undo_count, scenario_undo, undo_fields),
     PACKED_OF(STRING, scenario, cleanup_error),
+    PACKED_SINCE(3, BOOL, scenario, awaits_calls),
     PACKED_END};
 
 static void pack_scenario(const struct resource *r, struct buffer *out)

@@ -27,6 +27,14 @@ static bool is_watching(const struct scenario_step *step)
            (step->state == STEP_WAITING && step->trigger == TRIGGER_WHEN);
 }
 
+// Of what it is waiting for.
+static bool awaits_calls(const struct scenario_step *step)
+{
+    if (step->state == STEP_CHECKING)
+        return calls_awaited(step->expect, step->expect_count);
+    return is_watching(step) && calls_awaited(step->when, step->when_count);
+}
+
 static void finish_step(struct txn *t, struct scenario_step *step, enum step_state state)
 {
     step->state = state;
@@ -39,6 +47,7 @@ static void arm(struct txn *t, const struct scenario *s, struct scenario_step *s
     step->state = STEP_WAITING;
     step->armed_ns = t->now_ns;
     step->since = t->cloud->ledger.revision;
+    calls_begin(t, s, step->when, step->when_count, false);
     if (step->trigger == TRIGGER_AT)
         step->due_ns = s->started_ns + step->ns;
     else if (step->trigger == TRIGGER_WHEN)
@@ -60,6 +69,8 @@ static void rearm(struct txn *t, const struct scenario *s, struct scenario_step 
     if (!again || (step->count > 0 && step->fired >= step->count) ||
         (step->until_ns > 0 && step->due_ns > s->started_ns + step->until_ns))
         finish_step(t, step, STEP_SUCCEEDED);
+    else
+        calls_begin(t, s, step->when, step->when_count, false);
 }
 
 // The step fails, and the scenario with it unless the step may.
@@ -120,6 +131,7 @@ static int fire(struct txn *t, struct scenario_context *c, struct error *err)
 
     if (step->started_ns == 0)
         step->started_ns = t->now_ns;
+    calls_begin(t, c->scenario, step->expect, step->expect_count, false);
     if (act_together(t, c, &failed) < 0) {
         if (failed.code == ERROR_STORAGE)
             return error_set(err, ERROR_STORAGE, NULL, "%s", failed.message);
@@ -328,12 +340,15 @@ static int64_t next_deadline(const struct scenario *s)
 
 int scenario_write(struct txn *t, struct scenario *s, struct error *err)
 {
-    bool watched = s->watches;
+    bool watched = s->watches, awaited = s->awaits_calls;
 
-    s->watches = false;
-    for (size_t i = 0; i < s->step_count; i++)
+    s->watches = s->awaits_calls = false;
+    for (size_t i = 0; i < s->step_count; i++) {
         s->watches |= is_watching(&s->steps[i]);
+        s->awaits_calls |= awaits_calls(&s->steps[i]);
+    }
     s->r.transition_ns = next_deadline(s);
     t->cloud->ledger.scenarios_watching += (int)s->watches - (int)watched;
+    t->cloud->ledger.scenarios_awaiting_calls += (int)s->awaits_calls - (int)awaited;
     return txn_put(t, &s->r, err);
 }

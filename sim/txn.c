@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RECORD_VERSION 2 // what an unpacker finds in `version` tells which fields are there
+#define RECORD_VERSION 3 // what an unpacker finds in `version` tells which fields are there
 #define TAGS_MAX 50
 
 const struct kind_ops *kind_ops_of(enum kind kind)

@@ -20,6 +20,8 @@ steps: [{at: 30s, terminate: {zone: mock-1a, random: 2}}]
   {every: 5m, count: 3, stop: {tags: {role: web}, random: 50%}, may_fail: true},
   {when: {event: {kind: instance, type: updated, state: "stopped,error"}}, timeout: 10m, start: "${web}"},
   {when: [{count: {state: running}, is: ">= 3"}], timeout: 1h},
+  {when: {calls: {caller: "ccm*", operation: "instances.*", status: "429,5xx", since: scenario}, is: ">= 2"}, timeout: 1h},
+  {expect: [{calls: {status: 503, project: default}, is: 0, max_per_minute: 0.5}], during: 1h},
   {repeat: 3, do: [{do: instances.update, id: "${web}", body: {tags: {a: b}}}, {reboot: {name: web}, may_fail: true}], expect: {count: {state: running}}, within: 60s},
   {fault: {match: {operations: ["*"]}, effect: {error: {status: 503}}}, keep: true},
   {latency: {transition: instance.pending, distribution: fixed, value: 5s}},
@@ -45,6 +47,9 @@ WRONG = {
     "within without expect": "steps: [{stop: a, within: 3s}]",
     "a comparison that is none": "steps: [{expect: {count: {state: running}, is: about 3}}]",
     "a condition that is none": "steps: [{expect: {state: running}}]",
+    "a condition on calls that asks for what calls do not have": "steps: [{expect: {calls: {zone: a}}}]",
+    "a status that is none": "steps: [{expect: {calls: {status: 5x}}}]",
+    "a negative rate": "steps: [{expect: {calls: {}, max_per_minute: -1}}]",
     "a share of more than all": "steps: [{stop: {random: 101%}}]",
     "a variable that is a list": "{variables: {a: [1]}, steps: [{stop: a}]}",
 }

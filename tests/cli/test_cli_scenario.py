@@ -45,6 +45,20 @@ def test_a_scenario_that_fails_is_exit_1_and_names_the_step_in_the_report(cli, f
     assert next(root.iter("testsuite")).get("failures") == "1"
 
 
+def test_the_report_says_how_many_calls_there_were_and_how_many_were_expected(cli, file, tmp_path):
+    junit = tmp_path / "junit.xml"
+    steps = "{name: it polls, expect: {calls: {caller: ccm, operation: 'instances.*'}, is: '>= 2'}, within: 5m}"
+    cli.run("scenario", "run", file(f"steps: [{steps}]\n"), "--advance", "--report", junit, code="refused")
+    failure = next(ElementTree.parse(junit).getroot().iter("failure"))
+    assert "0 calls of instances.* by ccm since the step began, expected >= 2" in failure.get("message")
+    own = steps.replace("caller: ccm", "caller: 'mockcloud*'")
+    started = cli.json("scenario", "run", file(f"steps: [{own}]\n"))
+    cli("ls")
+    cli("ls")
+    cli("scenario", "run", file("steps: [{stop: {allow_none: true}}]\n"), "--wait")
+    assert cli.json("scenario", "get", started["id"])["state"] == "succeeded"
+
+
 def test_the_scenarios_that_we_ship_are_valid(bare, root):
     bare("scenario", "validate", *sorted((root / "scripts" / "scenarios").glob("*.yaml")))
 
@@ -53,6 +67,8 @@ WRONG = {
     "4:5: steps[0].aftr: no such field": "name: drill\nsteps:\n  - stop: web\n    aftr: 30s\n",
     "2:12: steps[0].after: ": "steps:\n  - after: 30\n    stop: web\n",
     "3:9: steps[0].at: contradicts after": "steps:\n  - after: 3s\n    at: 5s\n    stop: web\n",
+    "2:33: steps[0].expect.calls.operation: no operation": "steps:\n  - expect: {calls: {operation: 'instance.*'}}\n",
+    "2:30: steps[0].expect.calls.status: must be": "steps:\n  - expect: {calls: {status: 5x}}\n",
     "2:6: variables.a: is made of itself": "variables:\n  a: x${b}\n  b: y${a}\nsteps: [{stop: web}]\n",
 }
 

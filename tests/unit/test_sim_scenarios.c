@@ -3,6 +3,7 @@
 
 #include "api/actor.h"
 #include "api/scenario_compile.h"
+#include "sim/call_log.h"
 #include "sim/chaos.h"
 #include "sim/pack.h"
 #include "sim/txn.h"
@@ -118,7 +119,7 @@ static void a_damaged_record_is_never_taken_for_a_scenario(void **state)
     for (size_t cut = 0; cut < packed.length; cut++) {
         struct unpacker in = {.at = (unsigned char *)packed.data,
                               .end = (unsigned char *)packed.data + cut,
-                              .version = 2};
+                              .version = 3};
 
         memset(&back, 0, sizeof(back));
         scenario_kind.unpack(&back.r, &in, &w->arena);
@@ -127,6 +128,93 @@ static void a_damaged_record_is_never_taken_for_a_scenario(void **state)
     printf("%zu of %zu cut records refused\n", refused_count, packed.length);
     assert_int_equal(refused_count, packed.length);
     buffer_fini(&packed);
+}
+
+static void a_record_from_before_conditions_on_calls_is_read(void **state)
+{
+    struct world *w = *state;
+    struct scenario program, back = {.awaits_calls = false};
+    struct buffer packed;
+
+    compile(w, "steps: [{every: 1m, count: 2, stop: {random: 1}}]", &program);
+    buffer_init(&packed);
+    scenario_kind.pack(&program.r, &packed);
+    struct unpacker in = {.at = (unsigned char *)packed.data,
+                          .end = (unsigned char *)packed.data + packed.length - 1,
+                          .version = 2}; // which ended before `awaits_calls`
+    scenario_kind.unpack(&back.r, &in, &w->arena);
+    assert_false(in.failed);
+    assert_ptr_equal(in.at, in.end);
+    assert_int_equal(back.step_count, 1);
+    assert_int_equal(back.steps[0].count, 2);
+    buffer_fini(&packed);
+}
+
+// --- calls ---
+
+struct counted {
+    struct call_log log; // first
+    int64_t total, began_ns;
+    int asked;
+    char operation[64];
+};
+
+static int64_t total(const struct call_log *log, const struct calls_asked *asked, int64_t *began_ns)
+{
+    struct counted *c = (struct counted *)(uintptr_t)log;
+
+    c->asked++;
+    snprintf(c->operation, sizeof(c->operation), "%s", asked->operation);
+    *began_ns = c->began_ns;
+    return c->total;
+}
+
+static void answered(struct world *w, struct counted *c, int64_t calls)
+{
+    c->total += calls;
+    cloud_call_counted(w->sim.cloud);
+    advance(&w->sim, 0); // through the writer, behind the look that was asked for
+}
+
+static void calls_wake_a_scenario_that_waits_for_them_and_cost_no_other_a_look(void **state)
+{
+    struct world *w = *state;
+    struct counted c = {.log = {total}, .total = 100, .began_ns = 1};
+    char *other, *id;
+
+    cloud_set_call_log(w->sim.cloud, &c.log);
+    other = run(w, "steps: [{when: {event: {kind: instance}}, stop: x}]");
+    answered(w, &c, 5);
+    assert_int_equal(c.asked, 0);
+    id = run(w, "steps: [{expect: {calls: {operation: '*.list'}, is: '>= 3'}, within: 1h}]");
+    answered(w, &c, 2);
+    assert_state(&w->sim, KIND_SCENARIO, id, "running");
+    assert_string_equal(c.operation, "*.list");
+    answered(w, &c, 1);
+    assert_state(&w->sim, KIND_SCENARIO, id, "succeeded");
+    c.asked = 0;
+    answered(w, &c, 1);
+    assert_int_equal(c.asked, 0);
+    cloud_set_call_log(w->sim.cloud, NULL);
+    free(other);
+    free(id);
+}
+
+static void a_bound_on_calls_does_not_hold_when_counting_began_anew(void **state)
+{
+    struct world *w = *state;
+    struct counted c = {.log = {total}, .total = 100, .began_ns = 1};
+    char *id;
+
+    cloud_set_call_log(w->sim.cloud, &c.log);
+    id = run(w, "steps: [{expect: {calls: {operation: '*'}, is: '<= 3'}, during: 1h}]");
+    answered(w, &c, 3);
+    assert_state(&w->sim, KIND_SCENARIO, id, "running");
+    c = (struct counted){.log = {total}, .began_ns = 2};
+    answered(w, &c, 1);
+    assert_state(&w->sim, KIND_SCENARIO, id, "failed");
+    cloud_set_call_log(w->sim.cloud, NULL);
+    free(id);
 }
 
 static void chaos_is_planned_by_seed_and_number_alone(void **state)
@@ -158,6 +246,12 @@ int main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(a_damaged_record_is_never_taken_for_a_scenario, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(a_record_from_before_conditions_on_calls_is_read, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(
+            calls_wake_a_scenario_that_waits_for_them_and_cost_no_other_a_look, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_bound_on_calls_does_not_hold_when_counting_began_anew,
+                                        setup, teardown),
         cmocka_unit_test(chaos_is_planned_by_seed_and_number_alone),
     };
 
