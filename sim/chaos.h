@@ -79,20 +79,4 @@ struct chaos_profile {
 extern const struct chaos_profile chaos_profiles[]; // name NULL ends
 const struct chaos_profile *chaos_profile_find(const char *name);
 
-// --- inside sim/ ---
-int chaos_due(struct txn *t, struct resource *r, struct error *err);    // kind_ops.due
-int chaos_remove(struct txn *t, struct resource *r, struct error *err); // kind_ops.remove
-// One misfortune; what cannot be is counted as skipped. 0 or ERROR_STORAGE.
-int chaos_strike(struct txn *t, struct chaos *c, struct error *err);
-// Applies the remedies that are due, or all of them.
-int chaos_remedy_due(struct txn *t, struct chaos *c, bool all, struct error *err);
-// Forgets those that it watched and that run again, or are gone (sim/chaos_limits.c).
-int chaos_watch(struct txn *t, struct chaos *c, struct error *err);
-// Whether the limits need to know when the victim of such an action runs again.
-bool chaos_must_watch(const struct chaos *c, enum chaos_action action);
-// Whether one more may go down; ERROR_STATE says what forbids it.
-int chaos_limits_check(struct txn *t, const struct chaos *c, struct error *err);
-bool chaos_may_strike(const struct chaos *c, const struct instance *i);
-void chaos_plan(struct chaos *c, int64_t from_ns); // when the next one is
-
 #endif

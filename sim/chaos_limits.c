@@ -1,9 +1,10 @@
 // How much may be down at once, and who is spared.
 //
-// Whoever was struck counts until it runs again: from the notice, through the reboot, and until the
-// one that takes its place is up.
-#include "sim/chaos.h"
+// Whoever was struck counts until it runs again: from the notice, through the reboot, the outage of
+// its zone, and until the one that takes its place is up.
+#include "sim/chaos_internal.h"
 #include "sim/cloud_internal.h"
+#include "sim/fault_cloud.h"
 #include "sim/notice.h"
 
 #include <inttypes.h>
@@ -60,7 +61,8 @@ bool chaos_must_watch(const struct chaos *c, enum chaos_action action)
            (c->set.min_running > 0 && action == CHAOS_INTERRUPT);
 }
 
-// On its way down, or up: what is stopped or in error by now, somebody else has left so.
+// On its way down, or up: what is stopped or in error by now, somebody else has left so, unless
+// it is an outage that keeps it down.
 static bool is_on_its_way(const struct instance *i)
 {
     switch ((enum instance_state)i->r.state) {
@@ -71,6 +73,9 @@ static bool is_on_its_way(const struct instance *i)
         return true;
     case INSTANCE_RUNNING:
         return notice_find(i, 1U << NOTICE_SPOT) != NULL;
+    case INSTANCE_STOPPED:
+    case INSTANCE_ERROR:
+        return fault_outage_keeps(&i->r);
     default:
         return false;
     }
@@ -113,15 +118,16 @@ static int count_noticed(struct txn *t, const struct chaos *c, int64_t *out, str
     return 0;
 }
 
-static int check_running(struct txn *t, const struct chaos *c, struct error *err)
+// Whether enough are left when so many go.
+static int check_running(struct txn *t, const struct chaos *c, int64_t going, struct error *err)
 {
     int64_t running, noticed, least = c->set.min_running;
     int rc = count_noticed(t, c, &noticed, err);
 
     if (rc == 0)
-        rc = store_count_instances(t->store, c->r.project, INSTANCE_RUNNING, least + noticed + 1,
-                                   &running, err);
-    if (rc == 0 && running - noticed <= least)
+        rc = store_count_instances(t->store, c->r.project, INSTANCE_RUNNING,
+                                   least + noticed + going, &running, err);
+    if (rc == 0 && running - noticed - going < least)
         return error_set(err, ERROR_STATE, NULL, "only %" PRId64 " run", running - noticed);
     return rc;
 }
@@ -132,5 +138,63 @@ int chaos_limits_check(struct txn *t, const struct chaos *c, struct error *err)
 
     if (c->set.max_down > 0 && down >= c->set.max_down)
         return error_set(err, ERROR_STATE, NULL, "%d are down already", down);
-    return c->set.min_running > 0 ? check_running(t, c, err) : 0;
+    return c->set.min_running > 0 ? check_running(t, c, 1, err) : 0;
+}
+
+// --- outages ---
+
+static int64_t room(int limit, int down)
+{
+    return limit == 0 ? INT64_MAX : limit - down;
+}
+
+// How many more may go down in this zone.
+static int64_t room_in(const struct chaos *c, const char *zone)
+{
+    int64_t anywhere = room(c->set.max_down, count_down(c, NULL));
+    int64_t there = room(c->set.max_down_per_zone, count_down(c, zone));
+
+    return anywhere < there ? anywhere : there;
+}
+
+static int add_fall(struct txn *t, const struct chaos *c, const char *id, struct chaos_fall *fall,
+                    struct error *err)
+{
+    struct resource *r;
+    int rc = txn_load(t, KIND_INSTANCE, c->r.project, id, &r, err);
+
+    if (rc < 0)
+        return rc;
+    if (is_protected(c, r))
+        return error_set(err, ERROR_STATE, NULL, "%s is protected", id);
+    fall->ids[fall->count++] = id;
+    fall->running += r->state == INSTANCE_RUNNING;
+    return 0;
+}
+
+int chaos_outage_check(struct txn *t, const struct chaos *c, const char *zone,
+                       struct chaos_fall *out, struct error *err)
+{
+    const struct store_match up = {.kind = KIND_INSTANCE,
+                                   .project = c->r.project,
+                                   .columns = {zone},
+                                   .states = 1U << INSTANCE_PENDING | 1U << INSTANCE_RUNNING |
+                                             1U << INSTANCE_REBOOTING};
+    int64_t most = room_in(c, zone);
+    struct chaos_fall fall = {0};
+    size_t count;
+    int rc = store_match_ids(t->store, &up, t->arena, &fall.ids, &count, err);
+
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        if (is_down(c, fall.ids[i]))
+            continue;
+        if ((int64_t)fall.count >= most)
+            return error_set(err, ERROR_STATE, NULL, "too many run in zone %s", zone);
+        rc = add_fall(t, c, fall.ids[i], &fall, err);
+    }
+    if (rc == 0 && c->set.min_running > 0)
+        rc = check_running(t, c, (int64_t)fall.running, err);
+    if (rc == 0)
+        *out = fall;
+    return rc;
 }

@@ -1,5 +1,5 @@
 // Starting, stopping and removing chaos, and its deadlines.
-#include "sim/chaos.h"
+#include "sim/chaos_internal.h"
 #include "sim/cloud_internal.h"
 #include "sim/operation.h"
 
@@ -98,19 +98,12 @@ int chaos_stop(struct txn *t, struct change *change, struct error *err)
     return rc;
 }
 
-int chaos_remove(struct txn *t, struct resource *r, struct error *err)
-{
-    int rc = 0;
-
-    if (r->state == CHAOS_RUNNING)
-        rc = end(t, (struct chaos *)r, "user-request", "Stopped by request", err);
-    return rc < 0 ? rc : txn_delete(t, r, err);
-}
-
 int chaos_delete(struct txn *t, struct change *change, struct error *err)
 {
     struct resource *r;
     int rc = operation_load(t, change, KIND_CHAOS, &r, err);
 
-    return rc < 0 ? rc : chaos_remove(t, r, err);
+    if (rc == 0 && r->state == CHAOS_RUNNING)
+        rc = end(t, (struct chaos *)r, "user-request", "Stopped by request", err);
+    return rc < 0 ? rc : txn_delete(t, r, err);
 }

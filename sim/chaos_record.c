@@ -1,5 +1,5 @@
 // How chaos is stored and shown.
-#include "sim/chaos.h"
+#include "sim/chaos_internal.h"
 #include "sim/packed.h"
 #include "sim/txn.h"
 
@@ -184,5 +184,4 @@ const struct kind_ops chaos_kind = {
     .unpack = unpack_chaos,
     .encode = encode_chaos,
     .due = chaos_due,
-    .remove = chaos_remove,
 };

@@ -33,5 +33,7 @@ int fault_due(struct txn *t, struct resource *r, struct error *err); // kind_ops
 int fault_ends(struct txn *t, struct fault *f, struct error *err);
 // Brings back what this outage, and no other one, keeps down.
 int fault_outage_end(struct txn *t, const struct fault *f, struct error *err);
+// Whether an outage has taken it down and it has not come back since.
+bool fault_outage_keeps(const struct resource *r);
 
 #endif

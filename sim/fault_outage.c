@@ -49,7 +49,7 @@ int fault_outage_schedule(struct txn *t, struct fault *f, struct error *err)
 
 // --- the zone itself ---
 
-static bool marked(const struct resource *r)
+bool fault_outage_keeps(const struct resource *r)
 {
     return r->reason_code && strcmp(r->reason_code, REASON) == 0;
 }
@@ -66,7 +66,8 @@ static int set_zone(struct txn *t, const struct fault *f, bool up, struct error 
     struct resource *zone;
     int rc = txn_find(t, KIND_ZONE, 0, f->effect.zone, &zone, err);
 
-    if (rc <= 0 || f->r.project != 0 || zone->state != (int)from || (up && !marked(zone)))
+    if (rc <= 0 || f->r.project != 0 || zone->state != (int)from ||
+        (up && !fault_outage_keeps(zone)))
         return rc < 0 ? rc : 0;
     zone->state = up ? ZONE_AVAILABLE : ZONE_UNAVAILABLE;
     zone->reason_code = zone->reason_message = NULL;
@@ -158,7 +159,7 @@ static int bring_back(struct txn *t, struct instance *i, const struct others *ot
 {
     enum instance_state next;
 
-    if (!marked(&i->r) || keeps_down(others, i->r.project) ||
+    if (!fault_outage_keeps(&i->r) || keeps_down(others, i->r.project) ||
         instance_step((enum instance_state)i->r.state, INSTANCE_RECOVER, &next) < 0)
         return 0;
     i->r.reason_code = i->r.reason_message = NULL;

@@ -71,6 +71,38 @@ def test_a_least_number_is_left_alone(api):
     assert len(alive(api)) == 4 and chaos(api, started)["done"]["terminate"] == 2
 
 
+@pytest.mark.parametrize("limits, goes", [
+    ({"max_down": 0}, True), ({"max_down": 4}, True), ({"max_down": 3}, False),
+    ({"max_down": 0, "max_down_per_zone": 3}, False), ({"max_down": 0, "min_running": 1}, False),
+    ({"max_down": 0, "protect": {"role": "web"}}, False),
+])
+def test_a_zone_goes_down_if_the_limits_allow_all_of_it(api, limits, goes):
+    for zone in ("mock-1b", "mock-1c"):
+        api.put(f"/sim/v1/zones/{zone}", {"region": "mock-1", "state": "unavailable"})
+    api.instance(count=4, zone="mock-1a", tags={"role": "web"})
+    started = start(api, rates={"zone_outage": 1000}, seed=1, limits=limits)
+    api.advance("25s")
+    document = chaos(api, started)
+    assert {item["state"] for item in alive(api)} == {"stopped" if goes else "running"}
+    assert ("done" if goes else "skipped") in document and sum(document["done" if goes else "skipped"].values()) > 0
+    assert len(api.get("/sim/v1/faults")["items"]) == document["done"].get("zone_outage", 0)
+    api.post(f"/sim/v1/chaos/{started['id']}/stop")
+    assert {item["state"] for item in alive(api)} == {"running"}
+
+
+def test_who_is_in_a_zone_that_is_down_is_down(api):
+    api.instance(count=3, zone="mock-1a")
+    api.instance(count=30, zone="mock-1b")
+    for zone in ("mock-1b", "mock-1c"):
+        api.put(f"/sim/v1/zones/{zone}", {"region": "mock-1", "state": "unavailable"})
+    started = start(api, rates={"zone_outage": 20, "reboot": 60}, seed=1, limits={"max_down": 3}, min_down="10m", max_down="10m")
+    api.advance("30m")
+    document = chaos(api, started)
+    assert document["done"]["zone_outage"] > 0 and document["skipped"]["reboot"] > 0
+    api.advance("12h")
+    assert chaos(api, started)["done"]["reboot"] > 0
+
+
 def slow(api):
     for transition in ("pending", "rebooting", "stopping", "terminating"):
         api.latency(f"instance.{transition}", "40s")

@@ -4,7 +4,7 @@
 #include "api/actor.h"
 #include "api/scenario_compile.h"
 #include "sim/call_log.h"
-#include "sim/chaos.h"
+#include "sim/chaos_internal.h"
 #include "sim/pack.h"
 #include "sim/txn.h"
 

@@ -1,0 +1,46 @@
+// Between the files of chaos. Internal to sim/.
+#ifndef SIM_CHAOS_INTERNAL_H
+#define SIM_CHAOS_INTERNAL_H
+
+#include "sim/change.h"
+#include "sim/chaos.h"
+#include "sim/txn.h"
+
+struct actor_call;
+
+int chaos_due(struct txn *t, struct resource *r, struct error *err); // kind_ops.due
+
+// --- strikes (sim/chaos_strike.c) ---
+void chaos_plan(struct chaos *c, int64_t from_ns); // when the next one is
+// One misfortune; what cannot be is counted as skipped. 0 or ERROR_STORAGE.
+int chaos_strike(struct txn *t, struct chaos *c, struct error *err);
+
+// --- limits (sim/chaos_limits.c) ---
+struct chaos_fall { // those that the outage of a zone takes down and that were not down before
+    const char **ids;
+    size_t count, running;
+};
+// Forgets those that it watched and that run again, or are gone.
+int chaos_watch(struct txn *t, struct chaos *c, struct error *err);
+// Whether the limits need to know when the victim of such an action runs again.
+bool chaos_must_watch(const struct chaos *c, enum chaos_action action);
+// Whether one more may go down; ERROR_STATE says what forbids it.
+int chaos_limits_check(struct txn *t, const struct chaos *c, struct error *err);
+bool chaos_may_strike(const struct chaos *c, const struct instance *i);
+// Whether the zone may go down, and who goes with it; ERROR_STATE says what forbids it.
+int chaos_outage_check(struct txn *t, const struct chaos *c, const char *zone,
+                       struct chaos_fall *out, struct error *err);
+
+// --- remedies (sim/chaos_remedy.c) ---
+// Room for `count` more, zeroed but for remedy and due time: the first of them.
+struct chaos_later *chaos_later_add(struct txn *t, struct chaos *c, size_t count,
+                                    enum chaos_remedy remedy, int64_t due_ns);
+// Applies the remedies that are due, or all of them.
+int chaos_remedy_due(struct txn *t, struct chaos *c, bool all, struct error *err);
+// An operation on an instance, as a change of its own.
+int chaos_change(struct txn *t, const struct chaos *c, const char *operation, change_apply *apply,
+                 struct change *change, const char *id, struct error *err);
+// An operation of the API; ERROR_UNAVAILABLE: this cloud has none.
+int chaos_call(struct txn *t, const struct chaos *c, struct actor_call *request, struct error *err);
+
+#endif
