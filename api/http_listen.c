@@ -108,3 +108,16 @@ int http_listen(const char *text, const char *flag, bool anywhere, char out_host
     freeaddrinfo(found);
     return result;
 }
+
+int http_listen_check(const char *listen, const char *flag, const char *const *allowed_hosts,
+                      struct error *err)
+{
+    char host[64];
+    int port, fd;
+    int result =
+        http_listen(listen, flag, allowed_hosts && allowed_hosts[0], host, &port, &fd, err);
+
+    if (result == 0)
+        close(fd);
+    return result;
+}

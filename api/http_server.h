@@ -24,6 +24,10 @@ struct http_config {
     int64_t calls_kept;    // in the call log, by each thread
 };
 
+// Whether a server could listen there now, for a start that should fail before it makes anything;
+// errors are those that the start would give.
+int http_listen_check(const char *listen, const char *flag, const char *const *allowed_hosts,
+                      struct error *err);
 // Binds and serves. Refuses to listen beyond loopback without allowed_hosts. Errors name --listen.
 int http_server_start(const struct http_config *config, struct cloud *cloud,
                       struct http_server **out, struct error *err);

@@ -411,28 +411,29 @@ int body_build(struct http *h, const struct command *c, json_t **out, struct fai
     return EXIT_OK;
 }
 
-static int check_duration(const char *text, struct failure *f)
+static int check_duration(const char *name, const char *text, struct failure *f)
 {
     struct error error = {0};
     int64_t ns;
 
     if (text == NULL || duration_parse(text, &ns, &error) != 0) {
-        return fail(f, EXIT_USAGE, "SHAPE: %s",
+        return fail(f, EXIT_USAGE, "%s: %s", name,
                     text != NULL ? error.message : "a duration is missing");
     }
     return EXIT_OK;
 }
 
-static int two_durations(const char *distribution, const char *first, const char *a,
-                         const char *second, const char *b, json_t **out, struct failure *f)
+static int two_durations(const char *name, const char *distribution, const char *first,
+                         const char *a, const char *second, const char *b, json_t **out,
+                         struct failure *f)
 {
-    if (check_duration(a, f) != EXIT_OK || check_duration(b, f) != EXIT_OK)
+    if (check_duration(name, a, f) != EXIT_OK || check_duration(name, b, f) != EXIT_OK)
         return EXIT_USAGE;
     *out = json_pack("{ssssss}", "distribution", distribution, first, a, second, b);
     return EXIT_OK;
 }
 
-static int parse_shape(char *shape, json_t **out, struct failure *f)
+static int parse_shape(const char *name, char *shape, json_t **out, struct failure *f)
 {
     char *dots = strstr(shape, "..");
     char *colon = strchr(shape, ':');
@@ -440,7 +441,7 @@ static int parse_shape(char *shape, json_t **out, struct failure *f)
 
     if (dots != NULL) {
         *dots = '\0';
-        return two_durations("uniform", "min", shape, "max", dots + 2, out, f);
+        return two_durations(name, "uniform", "min", shape, "max", dots + 2, out, f);
     }
     if (colon != NULL) {
         *colon = '\0';
@@ -448,21 +449,22 @@ static int parse_shape(char *shape, json_t **out, struct failure *f)
         if (second != NULL)
             *second++ = '\0';
         if (!spec_choice("normal,lognormal", shape, strlen(shape))) {
-            return fail(f, EXIT_USAGE, "SHAPE: unknown distribution '%s' (normal, lognormal)",
+            return fail(f, EXIT_USAGE, "%s: unknown distribution '%s' (normal, lognormal)", name,
                         shape);
         }
-        return two_durations(shape, "mean", colon + 1, "stddev", second, out, f);
+        return two_durations(name, shape, "mean", colon + 1, "stddev", second, out, f);
     }
-    if (check_duration(shape, f) != EXIT_OK)
+    if (check_duration(name, shape, f) != EXIT_OK)
         return EXIT_USAGE;
     *out = json_pack("{ssss}", "distribution", "fixed", "value", shape);
     return EXIT_OK;
 }
 
-int body_distribution(const char *shape, json_t **out, struct failure *f)
+int body_distribution(const char *name, const char *shape, json_t **out, struct failure *f)
 {
     char *text = strdup(shape);
-    int rc = text != NULL ? parse_shape(text, out, f) : fail(f, EXIT_REFUSED, "out of memory");
+    int rc =
+        text != NULL ? parse_shape(name, text, out, f) : fail(f, EXIT_REFUSED, "out of memory");
 
     free(text);
     return rc;

@@ -17,7 +17,7 @@ int body_target(struct http *h, const char *what, const char *text, json_t **out
                 struct failure *f);
 // Sets a field of the body ("effect.error.status"), making the objects on the way; takes `value`.
 void body_set(json_t *body, const char *field, json_t *value);
-// DURATION, MIN..MAX, normal:MEAN:STDDEV or lognormal:MEAN:STDDEV.
-int body_distribution(const char *shape, json_t **out, struct failure *f);
+// DURATION, MIN..MAX, normal:MEAN:STDDEV or lognormal:MEAN:STDDEV; errors call it `name`.
+int body_distribution(const char *name, const char *shape, json_t **out, struct failure *f);
 
 #endif

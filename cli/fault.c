@@ -60,7 +60,7 @@ static int make_error(const char *value, json_t **out, struct failure *f)
 
 static int make_latency(const char *value, json_t **out, struct failure *f)
 {
-    return body_distribution(value, out, f);
+    return body_distribution("--latency", value, out, f);
 }
 
 static int make_throttle(const char *value, json_t **out, struct failure *f)

@@ -1,8 +1,12 @@
-// Quotas and rate limits of projects.
+// Projects as they are made; their quotas and rate limits.
+#include "base/random.h"
 #include "cli/body.h"
 #include "cli/verbs.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 // "COLLECTION/NAME/PART"; the caller frees; NULL: out of memory.
 static char *part_path(const char *collection, const char *name, const char *part)
@@ -119,4 +123,38 @@ int verb_zone_capacity(struct cli *cli, struct failure *f)
     }
     json_decref(document);
     return EXIT_OK;
+}
+
+// --- projects ---
+
+// Whoever wants one for a while cares for its token, not for its name.
+static void complete(const struct command *c, json_t *body)
+{
+    const char *ttl = args_value(c, "ttl");
+    char drawn[32];
+
+    snprintf(drawn, sizeof(drawn), "tmp-%012" PRIx64, random_seed() >> 16);
+    json_object_set_new(body, "name", json_string(c->operand_count > 0 ? c->operands[0] : drawn));
+    if (ttl != NULL && strcmp(ttl, "none") == 0)
+        json_object_del(body, "ttl"); // it stays anyway
+    else if (ttl != NULL)
+        json_object_set_new(body, "token", json_true());
+}
+
+int verb_project_create(struct cli *cli, struct failure *f)
+{
+    struct http_request request = {.method = "POST", .path = kind_project.path};
+    json_t *body = NULL, *reply = NULL;
+    int rc = body_build(cli->http, cli->command, &body, f);
+
+    if (rc != EXIT_OK)
+        return rc;
+    complete(cli->command, body);
+    request.body = body;
+    rc = http_send(cli->http, &request, &reply, f);
+    if (rc == EXIT_OK)
+        output_item(cli->output, &kind_project_made, reply);
+    json_decref(body);
+    json_decref(reply);
+    return rc;
 }

@@ -139,6 +139,17 @@ static int open_old(const struct serve_options *o, const struct cloud_config *co
     return result;
 }
 
+// A new database is not made for a server that could not listen. (An old one is opened first: that
+// somebody else serves it says more than that the port is taken.)
+static int check_listen(const struct serve_options *o, struct error *err)
+{
+    int result = http_listen_check(o->listen, "--listen", o->allowed_hosts, err);
+
+    if (result == 0 && o->has_metadata_listen && strcmp(o->metadata_listen, "none") != 0)
+        result = http_listen_check(o->metadata_listen, "--metadata-listen", o->allowed_hosts, err);
+    return result;
+}
+
 // *out is to be closed by the caller, whatever the result; *b lives at least as long.
 static int open_cloud(const struct serve_options *o, struct arena *arena, struct beginning *b,
                       struct cloud **out, struct error *err)
@@ -146,8 +157,12 @@ static int open_cloud(const struct serve_options *o, struct arena *arena, struct
     bool is_new = strcmp(o->db, ":memory:") == 0 || access(o->db, F_OK) < 0;
     struct cloud_config config;
     struct error local = {0};
+    int result;
 
     *b = (struct beginning){.options = o};
+    result = is_new ? check_listen(o, err) : 0;
+    if (result < 0)
+        return result;
     if (o->seed_file && json_file_load(o->seed_file, &b->seed, &local) < 0) {
         if (is_new)
             return error_set(err, local.code, local.field, "%s", local.message);

@@ -54,7 +54,7 @@ int upload_from(struct cli *cli, const char *method, const char *to, const char 
     int rc;
 
     if (file == NULL || fstat(fileno(file), &status) < 0)
-        rc = fail(f, EXIT_REFUSED, "%s: %s", path, strerror(errno));
+        rc = fail(f, EXIT_USAGE, "%s: %s", path, strerror(errno));
     else
         rc = http_upload(cli->http, method, to, type, file, status.st_size, out, f);
     if (file != NULL)
@@ -86,7 +86,7 @@ int verb_snapshot_inspect(struct cli *cli, struct failure *f)
     json_t *document = inspect_snapshot(cli->command->operands[0], &err);
 
     if (document == NULL)
-        return fail(f, EXIT_REFUSED, "%s", err.message);
+        return fail(f, EXIT_USAGE, "%s", err.message);
     output_item(cli->output, &kind_snapshot, document);
     json_decref(document);
     return EXIT_OK;

@@ -262,7 +262,8 @@ const struct flag flags_quota[] = {
     RATE("write-rate", "rates.write", "changes per second"), END};
 
 const struct flag flags_project_create[] = {
-    TTL("its end, with everything in it, this long from now in cloud time; none: it stays"),
+    TTL("its end, with everything in it, this long from now in cloud time; brings a token "
+        "(--with-token), too; none: it stays"),
     {.name = "with-token", .type = FLAG_BOOL, .use = USE_BODY, .field = "token",
      .help = "make a token of scope cloud, too; it is shown this once"},
     QUOTA("instances", "quotas.instances"), QUOTA("lbs", "quotas.load_balancers"),

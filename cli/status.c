@@ -54,7 +54,7 @@ static int add_server(struct cli *cli, json_t *status, struct failure *f)
         rc = http_get(cli->http, "/openapi.json", &document, f);
     }
     if (rc == EXIT_OK) {
-        json_object_set(status, "version",
+        json_object_set(status, "api",
                         json_object_get(json_object_get(document, "info"), "version"));
         rc = http_get(cli->http, "/v1/project", &project, f);
     }

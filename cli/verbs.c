@@ -374,7 +374,7 @@ int verb_latency_set(struct cli *cli, struct failure *f)
 {
     const struct command *c = cli->command;
     json_t *body = NULL, *reply = NULL;
-    int rc = body_distribution(c->operands[1], &body, f);
+    int rc = body_distribution("SHAPE", c->operands[1], &body, f);
 
     if (rc == EXIT_OK)
         rc = send_to(cli, "PUT", kind_latency.path, c->operands[0], body, &reply, f);

@@ -33,7 +33,8 @@ int verb_fault_stats(struct cli *cli, struct failure *f);
 int verb_fault_clear(struct cli *cli, struct failure *f);
 int verb_events(struct cli *cli, struct failure *f); // events.c
 int verb_events_follow(struct cli *cli, struct failure *f);
-int verb_quota_list(struct cli *cli, struct failure *f); // quota.c
+int verb_project_create(struct cli *cli, struct failure *f); // quota.c
+int verb_quota_list(struct cli *cli, struct failure *f);
 int verb_zone_capacity(struct cli *cli, struct failure *f);
 int verb_quota_set(struct cli *cli, struct failure *f);
 int verb_quota_remove(struct cli *cli, struct failure *f);

@@ -64,8 +64,9 @@ def basic(tmp_path):
     (["--db"], ["--db"]),
     (["stray"], ["stray"]),
 ])
-def test_a_wrong_flag_is_one_line_that_names_it(basic, flags, names):
+def test_a_wrong_flag_is_one_line_that_names_it_and_makes_no_database(basic, tmp_path, flags, names):
     one_line(basic(*flags), *names)
+    assert not (tmp_path / "cloud.db").exists()
 
 
 @pytest.mark.parametrize("text,names", [
@@ -171,6 +172,7 @@ def test_a_port_in_use_is_one_line_that_names_it(basic, tmp_path):
         taken.listen()
         port = taken.getsockname()[1]
         one_line(basic("--listen", f"127.0.0.1:{port}"), port)
+        assert not (tmp_path / "cloud.db").exists()
 
 
 def test_a_second_server_on_the_same_database_is_refused_by_pid_and_address(server, api, tmp_path):

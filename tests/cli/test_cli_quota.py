@@ -67,3 +67,12 @@ def test_an_ephemeral_project_is_made_used_prolonged_and_gone(cli):
     assert cli.lines("project", "ls", "-o", "name") == ["default", "other"]
     cli.run("ls", env=tenant, code="denied")
     assert "--ttl" in cli.error("project", "create", "x", "--ttl", "soon", code="usage")
+
+
+def test_a_project_for_a_while_needs_no_name_and_comes_with_its_token(cli):
+    made = cli.json("project", "create", "--ttl", "1h")
+    assert made["name"].startswith("tmp-") and made["expires_at"] == "2026-01-01T01:00:00.000Z"
+    cli("instance", "create", "web", env={"MOCKCLOUD_TOKEN": made["token"]})
+    assert cli.json("project", "create", "--ttl", "1h")["name"] != made["name"]
+    stays = cli.json("project", "create", "stays", "--ttl", "none")
+    assert "expires_at" not in stays and "token" not in stays
