@@ -58,7 +58,7 @@ static const struct field limit_fields[] = {
     LIMIT("max_down", 0),
     LIMIT("max_down_per_zone", 1),
     LIMIT("min_running", 2),
-    {.name = "protect", .type = FIELD_TAGS, .offset = BODY(protect)},
+    {.name = "protect", .type = FIELD_TAGS_PATCH, .offset = BODY(protect)},
     {0}};
 static const struct schema limits = {.name = "ChaosLimits", .fields = limit_fields};
 

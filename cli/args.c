@@ -68,6 +68,10 @@ static int check_value(const struct flag *flag, const char *value, struct failur
         if (strchr(value, '=') == NULL || value[0] == '=')
             return fail(f, EXIT_USAGE, "--%s: '%s' is not KEY=VALUE", flag->name, value);
         return EXIT_OK;
+    case FLAG_TAG_ANY:
+        if (value[0] == '\0' || value[0] == '=')
+            return fail(f, EXIT_USAGE, "--%s: '%s' is not KEY or KEY=VALUE", flag->name, value);
+        return EXIT_OK;
     default:
         if (value[0] == '\0' && flag->type != FLAG_BOOL)
             return fail(f, EXIT_USAGE, "--%s: the value is empty", flag->name);

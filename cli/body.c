@@ -325,6 +325,15 @@ static json_t *inner_value(json_t *body, const char *field, json_t *fresh)
     return fresh;
 }
 
+// The value of a tag in a body: null deletes it, or stands for any.
+static json_t *tag_value(const struct option *option)
+{
+    const char *value = strchr(option->value, '=');
+
+    return value != NULL && option->flag->type != FLAG_TAG_KEY ? json_string(value + 1)
+                                                               : json_null();
+}
+
 static int set_tag(json_t *object, const char *field, const struct option *option,
                    struct failure *f)
 {
@@ -332,7 +341,7 @@ static int set_tag(json_t *object, const char *field, const struct option *optio
     const char *value = option->value;
     size_t length = strcspn(value, "=");
     char key[256];
-    json_t *json = option->flag->type == FLAG_TAG ? json_string(value + length + 1) : json_null();
+    json_t *json = tag_value(option);
 
     if (length >= sizeof key || json == NULL) {
         json_decref(json);
@@ -340,6 +349,10 @@ static int set_tag(json_t *object, const char *field, const struct option *optio
     }
     memcpy(key, value, length);
     key[length] = '\0';
+    if (option->flag->type == FLAG_TAG_ANY && json_object_get(tags, key) != NULL) {
+        json_decref(json);
+        return fail(f, EXIT_USAGE, "--%s: %s is given twice", option->flag->name, key);
+    }
     if (json_object_set_new(tags, key, json) != 0)
         return fail(f, EXIT_USAGE, "--%s: '%s' is not a tag", option->flag->name, value);
     return EXIT_OK;
@@ -374,7 +387,8 @@ static int set_option(struct http *h, json_t *body, const struct option *option,
     json_t *value = NULL, *array;
     int rc;
 
-    if (option->flag->type == FLAG_TAG || option->flag->type == FLAG_TAG_KEY)
+    if (option->flag->type == FLAG_TAG || option->flag->type == FLAG_TAG_KEY ||
+        option->flag->type == FLAG_TAG_ANY)
         return set_tag(object, last, option, f);
     if (option->flag->type == FLAG_NUMBERS)
         return set_number(object, last, option, f);

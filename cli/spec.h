@@ -20,6 +20,7 @@ enum flag_type {
     FLAG_CHOICES,    // several of them, separated by commas
     FLAG_TAG,        // KEY=VALUE
     FLAG_TAG_KEY,    // KEY
+    FLAG_TAG_ANY,    // KEY=VALUE, or KEY: whatever its value
     FLAG_LISTENER,   // PROTOCOL:PORT:POOL:TARGET_PORT[,OPTION=VALUE]…
     FLAG_TARGET,     // an instance or an IP address
     FLAG_ADDRESS,    // [TYPE=]ADDRESS

@@ -382,9 +382,9 @@ const struct flag flags_chaos[] = {
     BODY_INT("max-down", "limits.max_down", 0, 1000000, "at most N instances down at once; 0: any"),
     BODY_INT("max-down-per-zone", "limits.max_down_per_zone", 0, 1000000, "and so many of a zone"),
     BODY_INT("min-running", "limits.min_running", 0, 1000000, "leave at least N alone"),
-    {.name = "protect", .type = FLAG_TAG, .use = USE_BODY, .repeat = true,
-     .field = "limits.protect", .value = "KEY=VALUE", .help = "spare whoever has this tag "
-     "(repeatable)"},
+    {.name = "protect", .type = FLAG_TAG_ANY, .use = USE_BODY, .repeat = true,
+     .field = "limits.protect", .value = "KEY[=VALUE]", .help = "spare whoever has this tag, "
+     "without VALUE: whatever its value (repeatable)"},
     {.name = "no-respawn", .type = FLAG_BOOL, .use = USE_BODY, .negated = true, .field = "respawn",
      .help = "nothing takes the place of what was ended"},
     {.name = "dry-run", .type = FLAG_BOOL, .use = USE_BODY, .field = "dry_run",

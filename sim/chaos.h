@@ -55,7 +55,7 @@ struct chaos_settings {
     int64_t notice_ns;                // of interruptions
     int max_down, max_down_per_zone;  // 0: no limit
     int min_running;
-    struct store_tag *protect; // whoever has one of these tags is spared
+    struct store_tag *protect; // whoever has one of these tags is spared; value NULL: any
     size_t protect_count;
 };
 

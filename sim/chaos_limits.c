@@ -28,7 +28,7 @@ static bool spares(const struct chaos *c, const struct store_tag *tag)
         return true;
     for (size_t i = 0; i < c->set.protect_count; i++)
         if (strcmp(tag->key, c->set.protect[i].key) == 0 &&
-            strcmp(tag->value, c->set.protect[i].value) == 0)
+            (!c->set.protect[i].value || strcmp(tag->value, c->set.protect[i].value) == 0))
             return true;
     return false;
 }

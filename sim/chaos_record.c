@@ -114,8 +114,10 @@ static void encode_limits(const struct chaos_settings *set, struct json_writer *
         jw_field_int(w, "min_running", set->min_running);
     jw_key(w, "protect");
     jw_object_begin(w);
-    for (size_t i = 0; i < set->protect_count; i++)
-        jw_field_string(w, set->protect[i].key, set->protect[i].value);
+    for (size_t i = 0; i < set->protect_count; i++) {
+        jw_key(w, set->protect[i].key);
+        set->protect[i].value ? jw_string(w, set->protect[i].value) : jw_null(w);
+    }
     jw_object_end(w);
     jw_object_end(w);
 }

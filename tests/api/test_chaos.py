@@ -154,6 +154,17 @@ def test_the_tag_of_chaos_protects(api):
     assert {item["id"] for item in alive(api)} == {item["id"] for item in spared}
 
 
+@pytest.mark.parametrize("value, spared", [("db", 2), (None, 5), ("", 0)])
+def test_a_protected_key_without_value_means_any_value(api, value, spared):
+    api.instance(count=2, tags={"role": "db"})
+    api.instance(count=3, tags={"role": "web"})
+    api.instance(count=4, tags={"other": "db"})
+    started = start(api, rates={"terminate": 500}, respawn=False, seed=1, limits={"max_down": 0, "protect": {"role": value}})
+    assert chaos(api, started)["limits"]["protect"] == {"role": value}
+    api.advance("10h")
+    assert len(alive(api)) == spared and {item["tags"].get("role") for item in alive(api)} <= {"db", "web"}
+
+
 def test_one_runs_in_a_project_at_a_time(api, connect):
     started = start(api, profile="calm")
     api.refuse("POST", "/sim/v1/chaos", {"profile": "calm"}, status=409, code="already_exists")
@@ -219,6 +230,8 @@ def test_it_ends_by_itself_and_takes_its_faults_along(api):
     ({}, "rates"), ({"profile": "nice"}, "profile"), ({"rates": {"sing": 1}}, "rates.sing"),
     ({"rates": {"stop": -1}}, "rates.stop"), ({"rates": {"stop": 1e9}}, "rates.stop"),
     ({"profile": "calm", "limits": {"max_down": -1}}, "limits.max_down"),
+    ({"profile": "calm", "limits": {"protect": {"role": 1}}}, "limits.protect.role"),
+    ({"profile": "calm", "limits": {"protect": {"": None}}}, "limits.protect."),
     ({"profile": "calm", "min_down": "1h"}, "min_down"), ({"profile": "calm", "for": "0s"}, "for"),
 ])
 def test_what_makes_no_sense_is_refused_by_field(api, body, field):

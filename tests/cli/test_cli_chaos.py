@@ -14,7 +14,13 @@ def test_it_is_started_shown_and_stopped(cli):
     assert "stopped" in cli("chaos", "stop")
 
 
+def test_a_key_alone_protects_whatever_its_value(cli):
+    started = cli.json("chaos", "start", "--profile", "calm", "--protect", "role", "--protect", "team=a=b", "--protect", "empty=")
+    assert started["limits"]["protect"] == {"role": None, "team": "a=b", "empty": ""}
+
+
 @pytest.mark.parametrize("flags, told", [
+    (["--protect", "role", "--protect", "role=db"], "role is given twice"), (["--protect", ""], "--protect"), (["--protect", "=db"], "--protect"),
     (["--profile", "nice"], "--profile"), (["--rate", "stop=often"], "--rate"), (["--rate", "stop=1/s"], "--rate"),
     (["--rate", "stop=-1"], "--rate"), (["--max-down", "-1"], "--max-down"), (["--seed", "x"], "--seed"),
 ])

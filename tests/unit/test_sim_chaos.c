@@ -182,7 +182,7 @@ static void draw_settings(struct story *s, int instances)
     set->max_down = (int)draw(s, 0, instances);
     set->max_down_per_zone = (int)draw(s, 0, instances / 2);
     set->min_running = draw(s, 0, 1) ? (int)draw(s, 0, instances) : 0;
-    s->tags[0] = (struct store_tag){"role", "db"};
+    s->tags[0] = (struct store_tag){"role", draw(s, 0, 1) ? "db" : NULL};
     set->protect = s->tags;
     set->protect_count = 1;
 }
