@@ -42,6 +42,9 @@ type Cloud struct {
 	routes    *table[api.Route]
 	pools     *table[api.TargetPool]
 
+	watchers   []func(api.Instance)
+	watchersMu sync.Mutex
+
 	started   atomic.Bool   // Run has begun
 	live      atomic.Bool   // the lists are in and the stream is open
 	tried     chan struct{} // closed when the first synchronisation has succeeded or failed
@@ -71,6 +74,35 @@ func (c *Cloud) API() *client.Client { return c.api }
 
 // Live says whether reads are answered from the copy at present.
 func (c *Cloud) Live() bool { return c.live.Load() }
+
+// Watches says whether Run keeps a copy at all.
+func (c *Cloud) Watches() bool { return c.watch }
+
+// OnInstance has changed called, now and after each synchronisation, for every instance of the copy, and for one whenever an event
+// has told of it. changed must be quick, and has to expect that nothing has changed.
+func (c *Cloud) OnInstance(changed func(api.Instance)) {
+	c.watchersMu.Lock()
+	c.watchers = append(c.watchers, changed)
+	c.watchersMu.Unlock()
+	if c.Live() {
+		tell(c.instances.all(), changed)
+	}
+}
+
+func (c *Cloud) tellWatchers(instances ...api.Instance) {
+	c.watchersMu.Lock()
+	watchers := c.watchers
+	c.watchersMu.Unlock()
+	tell(instances, watchers...)
+}
+
+func tell(instances []api.Instance, watchers ...func(api.Instance)) {
+	for _, changed := range watchers {
+		for _, instance := range instances {
+			changed(instance)
+		}
+	}
+}
 
 // Run keeps the copy current until ctx ends; it returns at once without watch. After a cut everything is listed again:
 // the cloud may have been reset or restored meanwhile, and then no revision of ours means anything.
@@ -110,6 +142,7 @@ func (c *Cloud) follow(ctx context.Context) (opened bool, err error) {
 		c.live.Store(true)
 		c.triedOnce.Do(func() { close(c.tried) })
 		klog.V(2).Infof("following the events of the cloud after revision %d", since)
+		c.tellWatchers(c.instances.all()...)
 	}, c.apply)
 	return opened, err
 }
@@ -141,7 +174,11 @@ func (c *Cloud) relist(ctx context.Context) (int64, error) {
 func (c *Cloud) apply(event api.Event) error {
 	switch event.Kind {
 	case api.ResourceKindInstance:
-		return applyTo(c.instances, event)
+		err := applyTo(c.instances, event)
+		if instance, known := c.instances.get(event.Id); known {
+			c.tellWatchers(instance)
+		}
+		return err
 	case api.ResourceKindRoute:
 		return applyTo(c.routes, event)
 	case api.ResourceKindTargetPool:
@@ -173,6 +210,18 @@ func (c *Cloud) usable(ctx context.Context) bool {
 		}
 	}
 	return c.live.Load()
+}
+
+// KnownInstance answers out of the copy alone and never calls: by id or, if there is none, by name. What is not known may exist.
+func (c *Cloud) KnownInstance(id, name string) (instance api.Instance, known bool) {
+	if !c.Live() {
+		return api.Instance{}, false
+	}
+	if id != "" {
+		return c.instances.get(id)
+	}
+	instance, err := theOneAlive(name, c.instances.named(name))
+	return instance, err == nil
 }
 
 // Instance looks up by id. fresh says that the answer, an absence too, comes from the cloud itself.

@@ -89,12 +89,8 @@ func (i *instances) freshLookup(ctx context.Context, node *corev1.Node) (api.Ins
 	return i.cloud.FreshInstanceByName(ctx, id.Name)
 }
 
-// identify tells how to find the node's instance: by the id in its provider id, else by name.
 func identify(node *corev1.Node) (providerid.ID, error) {
-	if node.Spec.ProviderID == "" {
-		return providerid.ID{Name: node.Name}, nil
-	}
-	id, err := providerid.Parse(node.Spec.ProviderID)
+	id, err := providerid.Of(node.Name, node.Spec.ProviderID)
 	if err != nil {
 		return id, fmt.Errorf("node %s: %w", node.Name, err)
 	}

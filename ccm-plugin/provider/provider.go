@@ -90,6 +90,9 @@ func (p *Provider) Initialize(builder cloudprovider.ControllerClientBuilder, sto
 	go p.cloud.Run(ctx)
 }
 
+// Cloud is the cache that all of it reads through, for controllers of our own beside upstream's.
+func (p *Provider) Cloud() *cache.Cloud { return p.cloud }
+
 // warn records an event on the Service where there is an API server to record it at.
 func (p *Provider) warn(service *corev1.Service, reason, message string) {
 	if p.recorder != nil {

@@ -29,6 +29,14 @@ type ID struct {
 // Format writes the provider id of an instance.
 func Format(zone, instanceID string) string { return Prefix + zone + "/" + instanceID }
 
+// Of tells how to find a node's instance: by its provider id or, while it has none, by its name.
+func Of(node, id string) (ID, error) {
+	if id == "" {
+		return ID{Name: node}, nil
+	}
+	return Parse(id)
+}
+
 // Parse never guesses: a prefix of another cloud or a malformed id is an error, not an instance that does not exist,
 // because a node whose instance does not exist is deleted.
 func Parse(id string) (ID, error) {

@@ -39,3 +39,14 @@ func TestFormatIsReadBack(t *testing.T) {
 		t.Fatalf("got %+v, %v", got, err)
 	}
 }
+
+func TestANodeWithoutProviderIDIsItsInstanceByName(t *testing.T) {
+	for id, want := range map[string]ID{"": {Name: "a"}, "mockcloud://zone-a/i-1": {Zone: "zone-a", InstanceID: "i-1"}} {
+		if got, err := Of("a", id); err != nil || got != want {
+			t.Errorf("%q: %+v, %v; want %+v", id, got, err, want)
+		}
+	}
+	if got, err := Of("a", "aws:///eu-west-1a/i-1"); err == nil {
+		t.Errorf("of another cloud: %+v without an error", got)
+	}
+}

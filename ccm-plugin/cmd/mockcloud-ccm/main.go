@@ -2,9 +2,13 @@
 package main
 
 import (
+	"context"
+	"maps"
 	"os"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/kubernetes/scheme"
 	cloudprovider "k8s.io/cloud-provider"
 	"k8s.io/cloud-provider/app"
 	"k8s.io/cloud-provider/app/config"
@@ -15,8 +19,11 @@ import (
 	_ "k8s.io/component-base/logs/json/register"          // JSON log format
 	_ "k8s.io/component-base/metrics/prometheus/clientgo" // client-go's metrics
 	_ "k8s.io/component-base/metrics/prometheus/version"  // the version metric
+	controllermanager "k8s.io/controller-manager/app"
+	"k8s.io/controller-manager/controller"
 	"k8s.io/klog/v2"
 
+	"mockcloud.dev/ccm-plugin/interruption"
 	"mockcloud.dev/ccm-plugin/provider"
 )
 
@@ -27,7 +34,12 @@ func main() {
 	}
 	ccmOptions.KubeCloudShared.CloudProvider.Name = provider.Name // the only one there is here; the flag still checks
 
-	command := app.NewCloudControllerManagerCommand(ccmOptions, initialize, app.DefaultInitFuncConstructors,
+	controllers := maps.Clone(app.DefaultInitFuncConstructors)
+	controllers[interruption.Name] = app.ControllerInitFuncConstructor{
+		InitContext: app.ControllerInitContext{ClientName: interruption.Name},
+		Constructor: interruptionController,
+	}
+	command := app.NewCloudControllerManagerCommand(ccmOptions, initialize, controllers,
 		names.CCMControllerAliases(), cliflag.NamedFlagSets{}, wait.NeverStop)
 	command.Use = "mockcloud-ccm"
 	os.Exit(cli.Run(command))
@@ -51,6 +63,30 @@ func initialize(completed *config.CompletedConfig) cloudprovider.Interface {
 	}
 	klog.Warning("no cluster id: everything in the cloud that is tagged with --cluster-name counts as this cluster's own")
 	return cloud
+}
+
+// interruptionController starts our own controller as upstream starts its own. It lives on the copy of the cloud alone, so without
+// one it is skipped.
+func interruptionController(identity app.ControllerInitContext, completed *config.CompletedConfig, cloud cloudprovider.Interface) app.InitFunc {
+	return func(ctx context.Context, manager controllermanager.ControllerContext) (controller.Interface, bool, error) {
+		ours, isOurs := cloud.(*provider.Provider)
+		if !isOurs || !ours.Cloud().Watches() {
+			klog.Warningf("%s needs cache: watch in the cloud-config", interruption.Name)
+			return nil, false, nil
+		}
+		recorder := completed.EventBroadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: interruption.Name})
+		c, err := interruption.New(ours.Cloud(), completed.ClientBuilder.ClientOrDie(identity.ClientName), recorder,
+			completed.SharedInformers.Core().V1().Nodes())
+		if err != nil {
+			return nil, false, err
+		}
+		go func() {
+			manager.ControllerManagerMetrics.ControllerStarted(interruption.Name)
+			defer manager.ControllerManagerMetrics.ControllerStopped(interruption.Name)
+			c.Run(ctx)
+		}()
+		return nil, true, nil
+	}
 }
 
 func fatal(message string, err error) {

@@ -6,6 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"mockcloud.dev/ccm-plugin/client/api"
+	"mockcloud.dev/ccm-plugin/provider"
 	"mockcloud.dev/ccm-plugin/testserver"
 )
 
@@ -14,6 +15,8 @@ var cacheCases = []testCase{
 	{name: "absence is confirmed by exactly one direct get", mode: "watch", run: absenceIsConfirmed},
 	{name: "a cut stream means direct reads, then the cache again", mode: "watch", run: cutStream},
 	{name: "a cloud that cannot stream is read directly", mode: "watch", run: noStream},
+	{name: "whoever watches instances is told of those there, of changes, and of all again after a cut, without a call", mode: "watch",
+		run: instancesAreTold},
 	{name: "without cache every question asks the cloud", mode: "none", run: everyQuestionAsks},
 }
 
@@ -108,6 +111,48 @@ func noStream(h *harness) {
 	h.ensure(service("web"), []*corev1.Node{nodeOf(instance)})
 	h.terminate(instance)
 	h.wantExists(nodeOf(instance), false)
+}
+
+func instancesAreTold(h *harness) {
+	first, second := h.instance("first"), h.instance("second")
+	h.settle(nodeOf(second))
+	h.proxy.Reset()
+	cloud := h.provider.(*provider.Provider).Cloud()
+	told := make(chan string, 1000)
+	cloud.OnInstance(func(instance api.Instance) { told <- instance.Id })
+	state := func(instance api.Instance, want api.InstanceState) {
+		h.Helper()
+		h.eventually(fmt.Sprintf("told that %s is %s", instance.Name, want), func() (bool, string) {
+			for {
+				select {
+				case id := <-told:
+					if known, ok := cloud.KnownInstance("", instance.Name); id == instance.Id && ok && known.State == want {
+						return true, ""
+					}
+				default:
+					return false, "not told"
+				}
+			}
+		})
+	}
+	state(first, api.InstanceStateRunning)
+	_, err := h.cloud.StopInstance(h.ctx(), first.Id)
+	h.must(err)
+	state(first, api.InstanceStateStopped)
+	if _, known := cloud.KnownInstance("i-none", "first"); known {
+		h.Fatal("an id that nobody has is known")
+	}
+	if calls := h.proxy.Calls(); len(calls) != 0 {
+		h.Fatalf("it called: %+v", calls)
+	}
+	clear := h.proxy.Inject(testserver.Fault{Path: "/v1/events", Status: 503})
+	h.proxy.CutStreams()
+	h.eventually("nothing is known while the stream is cut", func() (bool, string) {
+		_, known := cloud.KnownInstance(second.Id, "")
+		return !known, "known"
+	})
+	clear()
+	state(second, api.InstanceStateRunning)
 }
 
 func everyQuestionAsks(h *harness) {
