@@ -34,6 +34,11 @@ def test_the_same_seed_gives_the_same_ids(mockcloud_start):
     assert len({s.client.post("/v1/instances", {})["id"] for s in servers}) == 1
 
 
+def test_a_proxy_of_the_environment_is_not_asked(mockcloud, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    assert mockcloud.get("/v1/instances")["items"] == []
+
+
 def test_a_server_that_does_not_start_says_why(tmp_path):
     with pytest.raises(StartFailed, match="--no-such-flag"):
         Server(tmp_path, args=["--no-such-flag"]).start()
