@@ -392,7 +392,7 @@ const struct flag flags_chaos[] = {
     {.name = "for", .type = FLAG_DURATION, .use = USE_BODY, .field = "for", .value = "DURATION",
      .help = "stop by itself after so long (cloud time)"},
     END};
-const struct flag flags_chaos_list[] = {STATE_FILTER("running,stopped"), END};
+const struct flag flags_chaos_list[] = {STATE_FILTER("running,stopped,deleting"), END};
 
 const struct flag flags_variable[] = {
     {.name = "var", .type = FLAG_TAG, .repeat = true, .value = "NAME=VALUE",

@@ -249,7 +249,7 @@ static const struct column chaos_columns[] = {
 static const struct column chaos_profile_columns[] = {
     TEXT("NAME", "name"), TEXT("DESCRIPTION", "description"), END};
 const struct kind kind_chaos = {"chaos", NULL, "misfortunes at random times", "chaos",
-                                "/sim/v1/chaos", "id", "running,stopped", chaos_columns};
+                                "/sim/v1/chaos", "id", "running,stopped,deleting", chaos_columns};
 const struct kind kind_chaos_profile = {"", NULL, NULL, NULL, "/sim/v1/chaos-profiles", "name",
                                         NULL, chaos_profile_columns};
 const struct kind kind_step = {"", NULL, NULL, NULL, NULL, "name", NULL, step_columns};

@@ -3,8 +3,10 @@
 // of number n are functions of (seed, n): the same seed does the same to the same cloud.
 //
 //     running ──► stopped     by request, or at its end
+//        └───────────┴──► deleting ──► gone
 //
-// What was taken down is brought back by chaos itself, at its time, or when it is stopped.
+// What was taken down is brought back by chaos itself, at its time, or when it is stopped or
+// deleted; it is gone when all that was still on its way down is back, too.
 #ifndef SIM_CHAOS_H
 #define SIM_CHAOS_H
 
@@ -31,7 +33,7 @@ extern const char *const chaos_action_names[]; // NULL ends
 
 #define CHAOS_RATE_UNIT 1000 // rates are stored in so manyths per hour
 
-enum chaos_state { CHAOS_RUNNING, CHAOS_STOPPED, CHAOS_STATES };
+enum chaos_state { CHAOS_RUNNING, CHAOS_STOPPED, CHAOS_DELETING, CHAOS_STATES };
 // NONE: it comes back by itself, or another has come for it, and is down until it runs.
 enum chaos_remedy { REMEDY_START, REMEDY_RESPAWN, REMEDY_END_FAULT, REMEDY_NONE, REMEDIES };
 enum chaos_outcome { OUTCOME_NONE, OUTCOME_DONE, OUTCOME_DRY, OUTCOME_SKIPPED, OUTCOMES };

@@ -36,6 +36,15 @@ static int end(struct txn *t, struct chaos *c, const char *code, const char *mes
     return rc < 0 ? rc : write(t, c, err);
 }
 
+// It goes when all that it has taken is back.
+static int forget(struct txn *t, struct chaos *c, struct error *err)
+{
+    if (c->later_count == 0)
+        return txn_delete(t, &c->r, err);
+    c->r.state = CHAOS_DELETING;
+    return write(t, c, err);
+}
+
 int chaos_due(struct txn *t, struct resource *r, struct error *err)
 {
     struct chaos *c = (struct chaos *)r;
@@ -51,6 +60,8 @@ int chaos_due(struct txn *t, struct resource *r, struct error *err)
             rc = chaos_strike(t, c, err);
         chaos_plan(c, c->next_ns); // by plan, not from now: it does not drift
     }
+    if (rc == 0 && r->state == CHAOS_DELETING)
+        return forget(t, c, err);
     return rc < 0 ? rc : write(t, c, err);
 }
 
@@ -105,5 +116,5 @@ int chaos_delete(struct txn *t, struct change *change, struct error *err)
 
     if (rc == 0 && r->state == CHAOS_RUNNING)
         rc = end(t, (struct chaos *)r, "user-request", "Stopped by request", err);
-    return rc < 0 ? rc : txn_delete(t, r, err);
+    return rc < 0 ? rc : forget(t, (struct chaos *)r, err);
 }

@@ -3,7 +3,7 @@
 #include "sim/packed.h"
 #include "sim/txn.h"
 
-static const char *const chaos_state_names[] = {"running", "stopped", NULL};
+static const char *const chaos_state_names[] = {"running", "stopped", "deleting", NULL};
 static const char *const outcome_names[] = {"none", "done", "dry-run", "skipped"};
 
 static const struct packed_field later_fields[] = {

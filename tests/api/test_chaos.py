@@ -125,15 +125,56 @@ def test_who_is_not_yet_back_is_down(api, action):
     assert min(running_over_time(api, started)) >= 9
 
 
-def test_what_is_still_stopping_comes_back_too(api):
+def with_some_stopping(api):
     slow(api)
     api.instance(count=5)
     api.advance("1m")
     started = start(api, rates={"stop": 600}, seed=1, min_down="1s", max_down="2s")
     api.advance("30s")
+    assert "stopping" in {item["state"] for item in alive(api)}
+    return started
+
+
+def test_what_is_still_stopping_comes_back_too(api):
+    started = with_some_stopping(api)
     stopped = api.post(f"/sim/v1/chaos/{started['id']}/stop")
-    assert stopped["down"] > 0  # they are stopping
+    assert stopped["down"] > 0
     api.advance("5m")
+    assert {item["state"] for item in alive(api)} == {"running"} and chaos(api, started)["down"] == 0
+
+
+@pytest.mark.parametrize("stop_first", [True, False])
+def test_deleted_chaos_brings_back_what_is_still_stopping_and_is_gone_then(api, stop_first):
+    started = with_some_stopping(api)
+    if stop_first:
+        api.post(f"/sim/v1/chaos/{started['id']}/stop")
+    api.delete(f"/sim/v1/chaos/{started['id']}", expect=204)
+    assert chaos(api, started)["state"] == "deleting" and chaos(api, started)["down"] > 0
+    api.delete(f"/sim/v1/chaos/{started['id']}", expect=204)
+    api.advance("5m")
+    assert {item["state"] for item in alive(api)} == {"running"}
+    api.missing(f"/sim/v1/chaos/{started['id']}")
+
+
+def test_chaos_with_nothing_down_is_deleted_at_once(api):
+    started = start(api, profile="calm")
+    api.delete(f"/sim/v1/chaos/{started['id']}", expect=204)
+    api.missing(f"/sim/v1/chaos/{started['id']}")
+    start(api, profile="calm")
+
+
+def test_what_is_brought_back_waits_for_its_zone(api):
+    slow(api)
+    api.instance(count=4, zone="mock-1a")
+    api.advance("1m")
+    started = start(api, rates={"stop": 600}, seed=1, min_down="1h", max_down="1h")
+    api.advance("2m")
+    rule = api.post("/sim/v1/faults", {"match": {"operations": ["*"]}, "effect": {"zone_outage": {"zone": "mock-1a", "instances": "keep"}}}, expect=201)
+    api.post(f"/sim/v1/chaos/{started['id']}/stop")
+    api.advance("1h")
+    assert {item["state"] for item in alive(api)} == {"stopped"} and chaos(api, started)["down"] == 4
+    api.delete(f"/sim/v1/faults/{rule['id']}")
+    api.advance("10m")
     assert {item["state"] for item in alive(api)} == {"running"} and chaos(api, started)["down"] == 0
 
 

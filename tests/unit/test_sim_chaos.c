@@ -226,16 +226,19 @@ static void all_that_it_took_is_back(struct story *s)
 
 static void end(struct story *s)
 {
-    json_t *document;
+    json_t *document = look(&s->sim, KIND_CHAOS, s->id);
+    bool forget = draw(s, 0, 1);
 
-    act(&s->sim, chaos_stop, s->id);
-    advance(&s->sim, HOUR);
-    document = look(&s->sim, KIND_CHAOS, s->id);
-    assert_int_equal(json_integer_value(json_object_get(document, "down")), 0);
     s->done = sum(json_object_get(document, "done"));
     s->skipped = sum(json_object_get(document, "skipped"));
     s->outages =
         json_integer_value(json_object_get(json_object_get(document, "done"), "zone_outage"));
+    act(&s->sim, forget ? chaos_delete : chaos_stop, s->id);
+    advance(&s->sim, HOUR);
+    document = look(&s->sim, KIND_CHAOS, s->id);
+    assert_true(forget == !document);
+    if (document)
+        assert_int_equal(json_integer_value(json_object_get(document, "down")), 0);
     look_on(s, false);
     all_that_it_took_is_back(s);
 }
