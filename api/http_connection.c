@@ -6,6 +6,7 @@
 #include "api/metrics.h"
 #include "api/problem.h"
 #include "api/stream.h"
+#include "base/decimal.h"
 #include "base/log.h"
 
 #include <inttypes.h>
@@ -120,7 +121,7 @@ static void put_allow(struct MHD_Response *response, unsigned allowed)
 
 static void put_number(struct MHD_Response *response, const char *name, int64_t number)
 {
-    char text[24];
+    char text[DECIMAL_MAX];
 
     decimal_put(text, (uint64_t)number);
     MHD_add_response_header(response, name, text);

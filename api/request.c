@@ -5,6 +5,7 @@
 #include "api/injection.h"
 #include "api/problem.h"
 #include "api/query.h"
+#include "base/decimal.h"
 #include "base/json_writer.h"
 #include "base/timefmt.h"
 
@@ -13,21 +14,6 @@
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
-
-// By hand: this and the ETag are made for every request, and snprintf would be seen in a profile.
-char *decimal_put(char *out, uint64_t number)
-{
-    char digits[20];
-    size_t count = 0;
-
-    do
-        digits[count++] = (char)('0' + number % 10);
-    while ((number /= 10) > 0);
-    while (count > 0)
-        *out++ = digits[--count];
-    *out = '\0';
-    return out;
-}
 
 char *etag_put(char *out, int64_t revision, int64_t epoch)
 {

@@ -105,8 +105,7 @@ void request_set_fault(struct request *r, const char *id);
 void request_fini(struct request *r);
 void request_id(const struct request *r, char out[REQUEST_ID_MAX]);
 
-char *decimal_put(char *out, uint64_t number); // returns where the NUL stands; at most 21 bytes
-// "REVISION", or "REVISION-EPOCH" of a cloud that was replaced; returns as decimal_put.
+// "REVISION", or "REVISION-EPOCH" of a cloud that was replaced; returns where the NUL stands.
 #define ETAG_MAX 48
 char *etag_put(char *out, int64_t revision, int64_t epoch);
 

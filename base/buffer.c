@@ -31,12 +31,12 @@ static void fail(struct buffer *b)
     b->failed = true;
 }
 
-void buffer_reserve(struct buffer *b, size_t more)
+void buffer_grow(struct buffer *b, size_t more)
 {
     size_t capacity = b->capacity < FIRST_CAPACITY ? FIRST_CAPACITY : b->capacity;
     char *data;
 
-    if (b->failed || more <= b->capacity - b->length)
+    if (b->failed)
         return;
     // so that no sum or doubling below overflows
     if (more > SIZE_MAX / 4 || b->length > SIZE_MAX / 4) {

@@ -1,5 +1,7 @@
 #include "base/ip.h"
 
+#include "base/decimal.h"
+
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
@@ -92,11 +94,19 @@ static void format_v6(const struct ip *ip, char *out)
     *out = '\0';
 }
 
+static void format_v4(const struct ip *ip, char *out)
+{
+    for (int i = 0; i < 4; i++) {
+        if (i > 0)
+            *out++ = '.';
+        out = decimal_put(out, ip->bytes[i]);
+    }
+}
+
 void ip_format(const struct ip *ip, char out[IP_TEXT_MAX])
 {
     if (ip->family == IP_V4)
-        snprintf(out, IP_TEXT_MAX, "%u.%u.%u.%u", ip->bytes[0], ip->bytes[1], ip->bytes[2],
-                 ip->bytes[3]);
+        format_v4(ip, out);
     else
         format_v6(ip, out);
 }

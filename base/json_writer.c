@@ -1,5 +1,6 @@
 #include "base/json_writer.h"
 
+#include "base/decimal.h"
 #include "base/timefmt.h"
 
 #include <assert.h>
@@ -9,6 +10,7 @@
 #include <string.h>
 
 #define DEPTH_MAX 63
+#define WHOLE_MAX 1e15 // below it "%.15g" has no exponent
 
 // What follows the backslash: 'u' stands for \u00XX, 0 for a byte that needs no escape.
 static const char escapes[256] = {
@@ -114,10 +116,34 @@ static void put_escaped(struct json_writer *w, const char *value, size_t length)
     buffer_append(w->out, value + run, length - run);
 }
 
+#define EACH_BYTE UINT64_C(0x0101010101010101)
+#define HIGH_BITS (EACH_BYTE * 0x80)
+
+// The high bit of each byte that is zero, and perhaps of those above such a one.
+static uint64_t zeros(uint64_t word)
+{
+    return (word - EACH_BYTE) & ~word & HIGH_BITS;
+}
+
+// Whether none of eight bytes needs an escape.
+static bool is_plain_word(uint64_t word)
+{
+    uint64_t control = (word - EACH_BYTE * 0x20) & ~word & HIGH_BITS;
+
+    return !(control | zeros(word ^ EACH_BYTE * '"') | zeros(word ^ EACH_BYTE * '\\') |
+             zeros(word ^ EACH_BYTE * 0x7f));
+}
+
 static bool is_plain(const char *value, size_t length)
 {
+    uint64_t word;
     char any = 0;
 
+    for (; length >= sizeof(word); value += sizeof(word), length -= sizeof(word)) {
+        memcpy(&word, value, sizeof(word));
+        if (!is_plain_word(word))
+            return false;
+    }
     for (size_t i = 0; i < length; i++)
         any |= escapes[(unsigned char)value[i]];
     return !any;
@@ -164,18 +190,13 @@ void jw_string(struct json_writer *w, const char *value)
 
 void jw_int(struct json_writer *w, int64_t value)
 {
-    char text[20];
-    size_t at = sizeof(text);
-    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    char text[DECIMAL_MAX];
 
     before_value(w);
-    do {
-        text[--at] = (char)('0' + rest % 10);
-        rest /= 10;
-    } while (rest);
     if (value < 0)
-        text[--at] = '-';
-    buffer_append(w->out, text + at, sizeof(text) - at);
+        put_char(w, '-');
+    decimal_put(text, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
+    buffer_append_string(w->out, text);
 }
 
 void jw_double(struct json_writer *w, double value)
@@ -184,6 +205,11 @@ void jw_double(struct json_writer *w, double value)
     int length = 0;
 
     assert(isfinite(value));
+    if (fabs(value) < WHOLE_MAX && value == (double)(int64_t)value &&
+        !(value == 0 && signbit(value))) {
+        jw_int(w, (int64_t)value); // the same text, without printf
+        return;
+    }
     before_value(w);
     for (int digits = 15; digits <= 17; digits++) {
         length = snprintf(text, sizeof(text), "%.*g", digits, value);

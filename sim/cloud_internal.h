@@ -49,6 +49,7 @@ struct ledger {
     bool rates_changed;     // and rate limits
     bool project_ended;     // since the last commit
     int scenarios_watching; // that wait for a change, not only for a time
+    int64_t looked_at;      // revision at which scenarios were looked at
     int scenarios_awaiting_calls;
 };
 
@@ -66,6 +67,7 @@ struct txn_mark { // what a failed step puts back
     size_t news, usage;
     size_t faults;
     struct change *deferred;
+    int64_t written; // rows, by then
 };
 
 struct usage; // sim/usage.h
@@ -110,8 +112,9 @@ struct cloud {
     int64_t trimmed_idempotency_ns;
     const struct actor *actor; // of scenarios; NULL: they can do nothing
     struct change *deferred;   // of the clock, for after the commit; newest first
-    int64_t looked_at;         // revision at which scenarios were looked at
-    bool looking;
+    bool looking;              // at scenarios
+    bool at_once; // the open batch sets no savepoints: txn_mark_end cannot undo what was written
+    bool do_over; // and has come to such a case: it is to be undone and done again with them
     struct pool_memory pool_memory[POOL_COUNT];
     uint64_t releases; // of addresses, ever, those put back included
     struct call_watch calls;
@@ -160,12 +163,12 @@ int clock_save(struct cloud *cloud, struct error *err);
 
 void cloud_clock_changed(struct cloud *cloud);           // tells the listeners
 void run_replace(struct cloud *cloud, struct change *c); // sim/replace.c
-// sim/writer.c
-void *writer_main(void *cloud);
-// A step inside its savepoint, on the writer: when rc < 0, `end` puts everything back.
+void *writer_main(void *cloud);                          // sim/writer.c
+// A step that is undone alone, on the writer (sim/step.c): when rc < 0, `end` puts everything back.
+// ERROR_STORAGE is never to be got over: the whole batch is undone, perhaps to be done over.
 int txn_mark_set(struct cloud *cloud, struct txn_mark *mark, struct error *err);
 int txn_mark_end(struct cloud *cloud, const struct txn_mark *mark, int rc, struct error *err);
-// Calls the `due` of a row in its own step.
+// Calls the `due` of a row in its own step (sim/due.c).
 int writer_fire(struct cloud *cloud, enum kind kind, struct row *row, struct error *err);
 
 // Appends an event to the open transaction and to the pending news, with the next revision.

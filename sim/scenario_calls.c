@@ -124,7 +124,7 @@ static int look_again(struct txn *t, struct change *c, struct error *err)
     (void)c;
     (void)err;
     atomic_store(&t->cloud->calls.asked, false); // first: what is counted from now on asks again
-    t->cloud->looked_at = -1;                    // nothing has changed, and yet
+    t->cloud->ledger.looked_at = -1;             // nothing has changed, and yet
     return 0;
 }
 

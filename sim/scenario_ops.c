@@ -148,8 +148,9 @@ void scenarios_look(struct cloud *cloud)
     if (cloud->ledger.scenarios_watching == 0 || cloud->looking)
         return;
     cloud->looking = true;
-    for (int i = 0; i < LOOKS && rc >= 0 && cloud->looked_at != cloud->ledger.revision; i++) {
-        cloud->looked_at = cloud->ledger.revision;
+    for (int i = 0; i < LOOKS && rc >= 0 && cloud->ledger.looked_at != cloud->ledger.revision;
+         i++) {
+        cloud->ledger.looked_at = cloud->ledger.revision;
         rc = look(cloud, &err);
     }
     cloud->looking = false;

@@ -277,6 +277,11 @@ void store_rollback(struct store *s)
     store_forget(s);
 }
 
+int64_t store_rows_written(const struct store *s)
+{
+    return sqlite3_total_changes64(s->c.db);
+}
+
 int store_savepoint(struct store *s, struct error *err)
 {
     return run(s, USE_SAVEPOINT, "SAVEPOINT change", err);

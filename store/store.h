@@ -128,6 +128,8 @@ void store_tidy(struct store *s);
 int store_savepoint(struct store *s, struct error *err);
 int store_savepoint_release(struct store *s, struct error *err);
 void store_savepoint_rollback(struct store *s);
+// Rows inserted, updated and deleted since the store was opened: has anything been written?
+int64_t store_rows_written(const struct store *s);
 
 // --- resources (writer) ---
 // Inserts (row->seq == 0: sets it to the revision, so that it follows the order of creation and is

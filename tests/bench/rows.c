@@ -6,12 +6,13 @@
 // AFTER.db has the events of the advance, those after revision R; BEFORE.db is the database as it
 // was then, and is written to. All rows are read first and all statements prepared; then, timed,
 // for each event: its row inserted, updated or deleted by the statements that store/ has for it,
-// addresses given back when their instance ends, the event inserted, and one event deleted where
-// the cloud keeps no more. The same tables and indexes, WAL, no fsync (as a database in memory has
-// it), 4,096 events per transaction. No document is made, no state machine asked, no savepoint set:
-// it is what SQLite alone takes.
+// the tags and addresses of a new instance inserted, addresses deleted when it ends and tags when
+// it is gone, the event inserted, and one event deleted where the cloud keeps no more. The same
+// tables and indexes, WAL, no fsync (as a database in memory has it), 4,096 events per transaction.
+// No document is made, no state machine asked, no savepoint set: it is what SQLite alone takes.
 #include "base/timefmt.h"
 
+#include <arpa/inet.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@
 
 #define BATCH 4096
 #define EVENTS_KEPT 100000
+#define IPS_MAX 4
 #define RECORD                                                                                     \
     "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" \
     "xxxxxx"                                                                                       \
@@ -35,6 +37,9 @@ struct row {
     int has_seq, ends;
     char *id, *project_name, *operation, *document;
     char *name, *own[3];
+    char *tag_key, *tag_value;      // of a new instance; the benchmark gives it one
+    unsigned char ips[IPS_MAX][17]; // of a new instance, as the table has them
+    int ip_lengths[IPS_MAX], ip_count;
     int document_length, record_length;
 };
 
@@ -49,7 +54,8 @@ static const char *const own_columns[][3] = {[0] = {"zone", "type", "lifecycle"}
 #define KINDS ((int)(sizeof(tables) / sizeof(tables[0])))
 
 struct statements {
-    sqlite3_stmt *update[15], *insert[15], *remove[15], *event, *trim, *ips, *begin, *commit;
+    sqlite3_stmt *update[15], *insert[15], *remove[15], *event, *trim;
+    sqlite3_stmt *ip, *ips, *tag, *tags, *begin, *commit;
 };
 
 static void check(int rc, sqlite3 *db, const char *what)
@@ -106,6 +112,38 @@ static int state_number(const char *document)
     return found;
 }
 
+static void read_address(struct row *r, const char *text, size_t length)
+{
+    char address[64];
+    unsigned char *key = r->ips[r->ip_count];
+
+    snprintf(address, sizeof(address), "%.*s", (int)length, text);
+    if (inet_pton(AF_INET, address, key + 1) == 1) {
+        key[0] = 4;
+        r->ip_lengths[r->ip_count++] = 5;
+    } else if (inet_pton(AF_INET6, address, key + 1) == 1) {
+        key[0] = 6;
+        r->ip_lengths[r->ip_count++] = 17;
+    }
+}
+
+// What a new instance has beside its row.
+static void read_relations(struct row *r)
+{
+    static const char address[] = "\"address\":\"", tags[] = "\"tags\":{\"";
+    const char *at = r->document, *tag = strstr(r->document, tags);
+
+    while ((at = strstr(at, address)) && r->ip_count < IPS_MAX) {
+        at += strlen(address);
+        read_address(r, at, strcspn(at, "\""));
+    }
+    if (tag) {
+        tag += strlen(tags);
+        r->tag_key = strndup(tag, strcspn(tag, "\""));
+        r->tag_value = field(tag - 1, r->tag_key);
+    }
+}
+
 static void read_document(struct row *r)
 {
     char *due = field(r->document, "transition_at");
@@ -116,6 +154,8 @@ static void read_document(struct row *r)
     free(due);
     r->state = state_number(r->document);
     r->ends = r->kind == 0 && r->state == 6;
+    if (r->kind == 0 && r->type == CREATED)
+        read_relations(r);
     r->name = field(r->document, "name");
     for (int i = 0; i < 3 && r->kind < 5 && own[i]; i++)
         r->own[i] = field(r->document, own[i]);
@@ -214,7 +254,10 @@ static void prepare_all(sqlite3 *db, struct statements *s)
         db, "INSERT INTO event (revision, kind, project, time, type, cause, id, project_name,"
             " operation, document, seq, previous) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)");
     s->trim = prepare(db, "DELETE FROM event WHERE revision <= ?1");
+    s->ip = prepare(db, "INSERT INTO ip VALUES (?1, ?2)");
     s->ips = prepare(db, "DELETE FROM ip WHERE owner = ?1");
+    s->tag = prepare(db, "INSERT INTO tag VALUES (0, ?1, ?2, ?3)");
+    s->tags = prepare(db, "DELETE FROM tag WHERE kind = 0 AND owner = ?1");
     s->begin = prepare(db, "BEGIN IMMEDIATE");
     s->commit = prepare(db, "COMMIT");
 }
@@ -261,6 +304,29 @@ static void write_resource(sqlite3 *db, struct statements *s, const struct row *
     run(db, st, "row");
 }
 
+static void write_relations(sqlite3 *db, struct statements *s, const struct row *r)
+{
+    for (int i = 0; i < r->ip_count; i++) {
+        sqlite3_bind_blob(s->ip, 1, r->ips[i], r->ip_lengths[i], SQLITE_STATIC);
+        text(s->ip, 2, r->id);
+        run(db, s->ip, "address");
+    }
+    if (r->tag_key) {
+        sqlite3_bind_int64(s->tag, 1, r->seq);
+        text(s->tag, 2, r->tag_key);
+        text(s->tag, 3, r->tag_value);
+        run(db, s->tag, "tag");
+    }
+    if (r->ends) {
+        text(s->ips, 1, r->id);
+        run(db, s->ips, "addresses");
+    }
+    if (r->kind == 0 && r->type == DELETED) {
+        sqlite3_bind_int64(s->tags, 1, r->seq);
+        run(db, s->tags, "tags");
+    }
+}
+
 static void write_event(sqlite3 *db, struct statements *s, const struct row *r)
 {
     sqlite3_stmt *st = s->event;
@@ -289,10 +355,7 @@ static void write_all(sqlite3 *db, struct statements *s, const struct row *rows,
             run(db, s->begin, "begin");
         if (r->has_seq && tables[r->kind])
             write_resource(db, s, r);
-        if (r->ends) {
-            text(s->ips, 1, r->id);
-            run(db, s->ips, "addresses");
-        }
+        write_relations(db, s, r);
         write_event(db, s, r);
         if ((i + 1) % BATCH == 0 || i + 1 == count) {
             sqlite3_bind_int64(s->trim, 1, r->revision - EVENTS_KEPT);
@@ -308,6 +371,36 @@ static double seconds(clockid_t clock)
 
     clock_gettime(clock, &t);
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static sqlite3_int64 count_of(sqlite3 *db, const char *table)
+{
+    sqlite3_stmt *st;
+    sqlite3_int64 count;
+    char sql[64];
+
+    snprintf(sql, sizeof(sql), "SELECT count(*) FROM %s", table);
+    check(sqlite3_prepare_v2(db, sql, -1, &st, NULL), db, table);
+    check(sqlite3_step(st), db, table);
+    count = sqlite3_column_int64(st, 0);
+    sqlite3_finalize(st);
+    return count;
+}
+
+// That these are the rows of the cloud, no more and no fewer.
+static void compare_tables(sqlite3 *db, const char *path)
+{
+    static const char *const compared[] = {"instance", "tag", "ip", "chaos", "fault"};
+    sqlite3 *after = open_database(path);
+
+    for (size_t i = 0; i < sizeof(compared) / sizeof(compared[0]); i++) {
+        sqlite3_int64 ours = count_of(db, compared[i]), theirs = count_of(after, compared[i]);
+        if (ours == theirs)
+            continue;
+        fprintf(stderr, "rows: %lld rows of %s, the cloud has %lld\n", ours, compared[i], theirs);
+        exit(1);
+    }
+    sqlite3_close(after);
 }
 
 int main(int argc, char **argv)
@@ -339,5 +432,6 @@ int main(int argc, char **argv)
     printf("{\"rows\": %zu, \"seconds\": %.6f, \"cpu\": %.6f}\n", count,
            seconds(CLOCK_MONOTONIC) - began, seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu);
     fflush(stdout);
+    compare_tables(db, argv[2]);
     _exit(0); // what is prepared and read needs no undoing
 }

@@ -91,6 +91,29 @@ static void an_action_that_fails_undoes_its_step(void **state)
     free(id);
 }
 
+// The batch is done over with savepoints: what came before the failure happens once all the same,
+// at its own time.
+static void a_failure_amid_a_batch_leaves_what_came_before_and_after(void **state)
+{
+    struct world *w = *state;
+    char *before = run(w, "steps: [{after: 3s, create: {name: before}}]");
+    char *broken = run(w, "steps: [{after: 5s, do: [{create: {name: a}}, {stop: {name: b}}]}]");
+    char *after = run(w, "steps: [{after: 7s, create: {name: after}}]");
+    int64_t now = cloud_now(w->sim.cloud);
+    size_t events = count_events(&w->sim, 0);
+
+    advance(&w->sim, 20 * NS_PER_S);
+    assert_state(&w->sim, KIND_SCENARIO, before, "succeeded");
+    assert_state(&w->sim, KIND_SCENARIO, broken, "failed");
+    assert_state(&w->sim, KIND_SCENARIO, after, "succeeded");
+    assert_int_equal(cloud_now(w->sim.cloud) - now, 20 * NS_PER_S);
+    // three scenarios, two instances, the clock
+    assert_int_equal(count_events(&w->sim, 0), events + 3 + 2 + 1);
+    free(before);
+    free(broken);
+    free(after);
+}
+
 static void a_waiting_step_sees_the_change_in_its_own_transaction(void **state)
 {
     struct world *w = *state;
@@ -242,6 +265,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(mistakes_are_told_by_line_column_and_path, setup, teardown),
         cmocka_unit_test_setup_teardown(an_action_that_fails_undoes_its_step, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_failure_amid_a_batch_leaves_what_came_before_and_after,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(a_waiting_step_sees_the_change_in_its_own_transaction,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(a_damaged_record_is_never_taken_for_a_scenario, setup,
