@@ -2,6 +2,7 @@
 
 #include "api/scenario_check.h"
 #include "base/clock.h"
+#include "base/timefmt.h"
 #include "cli/events.h"
 #include "cli/resource.h"
 
@@ -196,12 +197,39 @@ static int watch(struct run *run, struct failure *f)
     return events_follow(run->cli->http, since, "scenario", run->deadline_ns, on_event, run, f);
 }
 
+// How far the clock is from a time. Both are told in whole milliseconds, so a time that seems to be
+// here may be still to come; and a clock that runs may be past it.
+static int64_t distance(const char *to, const json_t *clock)
+{
+    const char *now = json_string_value(json_object_get(clock, "now"));
+    int64_t to_ns = 0, now_ns = 0;
+
+    if (!now || time_parse(to, &to_ns, NULL) < 0 || time_parse(now, &now_ns, NULL) < 0)
+        return NS_PER_MS;
+    if (to_ns - now_ns > DURATION_MAX)
+        return DURATION_MAX;
+    return to_ns > now_ns ? to_ns - now_ns : NS_PER_MS;
+}
+
+static int advance_by(struct cli *cli, int64_t ns, struct failure *f)
+{
+    struct http_request request = {.method = "POST", .path = "/sim/v1/clock/advance"};
+    char by[DURATION_TEXT_MAX];
+    json_t *body;
+    int rc;
+
+    duration_format(ns, by);
+    request.body = body = json_pack("{ss}", "by", by);
+    rc = http_send(cli->http, &request, NULL, f);
+    json_decref(body);
+    return rc;
+}
+
 // Moves the clock to the next time at which something happens.
 static int advance(struct run *run, struct failure *f)
 {
     const char *to = json_string_value(json_object_get(run->scenario, "transition_at"));
-    struct http_request request = {.method = "POST", .path = "/sim/v1/clock/advance"};
-    json_t *clock = NULL, *body;
+    json_t *clock = NULL;
     int rc = http_get(run->cli->http, "/sim/v1/clock", &clock, f);
 
     if (rc == EXIT_OK && !to)
@@ -209,12 +237,8 @@ static int advance(struct run *run, struct failure *f)
     if (rc == EXIT_OK && !to)
         rc = fail(f, EXIT_TIMEOUT,
                   "the scenario waits for something, and nothing is due that could bring it");
-    if (rc == EXIT_OK) {
-        body = json_pack("{ss}", "to", to);
-        request.body = body;
-        rc = http_send(run->cli->http, &request, NULL, f);
-        json_decref(body);
-    }
+    if (rc == EXIT_OK)
+        rc = advance_by(run->cli, distance(to, clock), f);
     json_decref(clock);
     return rc;
 }

@@ -348,7 +348,8 @@ void encode_clock_at(const struct clock_view *view, struct json_writer *w)
     jw_key(w, "frozen");
     jw_bool(w, view->frozen);
     if (view->next_deadline_ns != 0) {
-        jw_field_time(w, "next_deadline", view->next_deadline_ns);
+        int64_t ms = (view->next_deadline_ns + NS_PER_MS - 1) / NS_PER_MS;
+        jw_field_time(w, "next_deadline", ms * NS_PER_MS); // who advances to it sees it happen
     }
     jw_object_end(w);
 }

@@ -41,6 +41,15 @@ def test_a_bad_advance_is_refused_by_field(api, body, field):
     api.refuse("POST", "/sim/v1/clock/advance", body, status=400, code="invalid_argument", field=field)
 
 
+def test_who_advances_to_the_next_deadline_sees_it_happen(api):
+    api.latency("instance.pending", "1500us")
+    made = api.instance()
+    deadline = api.get("/sim/v1/clock")["next_deadline"]
+    assert deadline == "2026-01-01T00:00:00.002Z"  # times are told in milliseconds
+    assert api.post("/sim/v1/clock/advance", {"to": deadline}, expect=200)["fired"] == 1
+    assert api.get(f"/v1/instances/{made['id']}")["state"] == "running"
+
+
 def test_what_becomes_due_is_applied_in_order_of_its_deadline(api):
     api.latency("instance.pending", "3s")
     slow = api.instance(name="slow")

@@ -34,6 +34,16 @@ def test_a_scenario_that_succeeds_is_exit_0_and_a_report_without_failures(cli, f
     assert json.loads(report.read_text())["state"] == "succeeded"
 
 
+def test_the_clock_is_moved_to_times_between_two_milliseconds(cli, file):
+    cli("scenario", "run", file(GOOD.replace("30s", "1500us")), "--advance")
+    assert cli.json("clock", "get")["now"] < "2026-01-01T00:00:01"
+
+
+def test_a_clock_that_runs_is_moved_on_too(cli, file):
+    cli("clock", "scale", "1")
+    cli("scenario", "run", file(GOOD), "--advance")
+
+
 def test_a_scenario_that_fails_is_exit_1_and_names_the_step_in_the_report(cli, file, tmp_path):
     junit = tmp_path / "junit.xml"
     done = cli.run("scenario", "run", file(BAD), "--advance", "--report", junit, code="refused")
