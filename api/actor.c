@@ -159,19 +159,28 @@ static const char *sibling(struct txn *t, const struct endpoint *e, const char *
     return found ? found->operation : NULL;
 }
 
-// Of a document that which the body of a PUT takes.
-static const char *body_of(struct txn *t, const struct endpoint *e, const struct resource *now)
+static json_t *document_of(const struct resource *now)
 {
-    json_t *document, *body = json_object();
     struct buffer text;
     struct json_writer w;
-    const char *out;
-    char *dump;
+    json_t *document;
 
     buffer_init(&text);
     jw_init(&w, &text);
     kind_ops_of(now->kind)->encode(now, &w);
     document = json_loadb(text.data, text.length, 0, NULL);
+    buffer_fini(&text);
+    return document;
+}
+
+// Of a document that which the body of a PUT takes.
+static const char *body_of(struct txn *t, const struct endpoint *e, const struct resource *now)
+{
+    json_t *document, *body = json_object();
+    const char *out;
+    char *dump;
+
+    document = document_of(now);
     for (const struct field *f = e->body->fields; f->name; f++) {
         json_t *value = json_object_get(document, f->name);
         if (value)
@@ -182,7 +191,6 @@ static const char *body_of(struct txn *t, const struct endpoint *e, const struct
     free(dump);
     json_decref(body);
     json_decref(document);
-    buffer_fini(&text);
     return out;
 }
 
@@ -244,20 +252,90 @@ static void undo_create(struct txn *t, const struct endpoint *e, const struct ch
     out->id = arena_strdup(t->arena, c->result_id);
 }
 
+// --- undoing a patch ---
+
+bool endpoint_patches_rule(const struct endpoint *e)
+{
+    return e->method == METHOD_PATCH && e->kind == KIND_FAULT;
+}
+
+// The merge patch that makes `to` of `from`.
+static json_t *difference(const json_t *from, const json_t *to)
+{
+    json_t *patch = json_object(), *value;
+    const char *key;
+
+    json_object_foreach((json_t *)(uintptr_t)from, key, value)
+    {
+        if (!json_object_get(to, key))
+            json_object_set_new(patch, key, json_null());
+    }
+    json_object_foreach((json_t *)(uintptr_t)to, key, value)
+    {
+        json_t *other = json_object_get(from, key);
+
+        if (json_equal(value, other))
+            continue;
+        if (json_is_object(value) && json_is_object(other))
+            json_object_set_new(patch, key, difference(other, value));
+        else
+            json_object_set(patch, key, value);
+    }
+    return patch;
+}
+
+static int before_patch(struct txn *t, const struct endpoint *e, const struct change *c,
+                        json_t **out, struct error *err)
+{
+    struct resource *now;
+    int rc = endpoint_patches_rule(e) ? txn_find(t, e->kind, c->project, c->id, &now, err) : 0;
+
+    if (rc == 1)
+        *out = document_of(now);
+    return rc < 0 ? rc : 0;
+}
+
+static void undo_patch(struct txn *t, const struct endpoint *e, const struct change *c,
+                       const json_t *before, struct actor_undo *out)
+{
+    json_t *after = json_loadb(c->document.data, c->document.length, 0, NULL), *patch, *body;
+    char *dump;
+
+    patch = difference(after, before);
+    body = json_object();
+    for (const struct field *f = e->body->fields; f->name; f++)
+        if (json_object_get(patch, f->name))
+            json_object_set(body, f->name, json_object_get(patch, f->name));
+    dump = json_dumps(body, JSON_COMPACT);
+    if (json_object_size(body) > 0)
+        *out = (struct actor_undo){e->operation, arena_strdup(t->arena, c->id),
+                                   arena_strdup(t->arena, dump)};
+    free(dump);
+    json_decref(body);
+    json_decref(patch);
+    json_decref(after);
+}
+
 // --- applying ---
 
 static int apply_change(struct txn *t, struct request *r, const struct actor_call *call,
                         struct actor_answer *out, struct error *err)
 {
     struct change *c = r->change;
+    json_t *before = NULL;
     int rc = 0;
 
     c->cause = t->cause;
     t->operation = r->endpoint->operation;
     if (call->wants_undo)
         rc = undo_put(t, r->endpoint, c, &out->undo, err);
+    if (rc == 0 && call->wants_undo)
+        rc = before_patch(t, r->endpoint, c, &before, err);
     if (rc == 0)
         rc = c->apply(t, c, err);
+    if (rc == 0 && before)
+        undo_patch(t, r->endpoint, c, before, &out->undo);
+    json_decref(before);
     if (rc == 0)
         rc = save_all(t, c, call, err);
     if (rc == 0 && call->wants_undo)

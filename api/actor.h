@@ -12,6 +12,8 @@ extern const struct actor api_actor; // for cloud_config.actor
 const struct endpoint *endpoint_find(const char *operation);
 // Whether it can be an action: it changes something, and is not about scenarios themselves.
 bool endpoint_is_action(const struct endpoint *endpoint);
+// Whether it is a merge patch of a fault rule, which can be taken back.
+bool endpoint_patches_rule(const struct endpoint *endpoint);
 size_t endpoint_parameters(const struct endpoint *endpoint); // of its path
 
 #endif

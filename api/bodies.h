@@ -15,7 +15,7 @@ extern const struct schema body_address_create, body_address_update;
 extern const struct schema body_route_create, body_route_update;
 extern const struct schema body_zone_put, body_instance_type_put, body_latency_put;
 extern const struct schema body_project_create, body_project_update, body_token_create;
-extern const struct schema body_fault_create;
+extern const struct schema body_fault_create, body_fault_update;
 extern const struct schema body_quotas_put, body_quotas_update;
 extern const struct schema body_chaos_start;  // api/bodies_chaos.c
 extern const struct schema body_scenario_run; // api/bodies_scenario.c

@@ -1,5 +1,7 @@
 // The body of a fault rule (docs/FAULTS.md). What no call could ever meet is refused here, where
 // the table of endpoints is known.
+#include "api/bodies_fault.h"
+
 #include "api/bodies.h"
 #include "api/bodies_shape.h"
 #include "api/endpoint.h"
@@ -162,7 +164,7 @@ static const struct field match_fields[] = {
      .offset = offsetof(struct fault_spec, match),
      .schema = &caller_schema},
     {0}};
-static const struct schema match_schema = {.name = "FaultMatch", .fields = match_fields};
+const struct schema fault_match_schema = {.name = "FaultMatch", .fields = match_fields};
 
 // --- when ---
 
@@ -215,7 +217,7 @@ static int check_when(struct json_in *in, void *object)
     return 0;
 }
 
-static const struct schema when_schema = {
+const struct schema fault_when_schema = {
     .name = "FaultWhen", .fields = when_fields, .check = check_when};
 
 // --- effects ---
@@ -406,6 +408,14 @@ static const struct schema effect_schemas[FAULT_EFFECT_TYPES] = {
     [FAULT_STREAM_DUPLICATE] = {.name = "FaultStreamDuplicate", .fields = none_fields},
 };
 
+const struct schema *fault_effect_schema(const char *name)
+{
+    for (int i = 0; i < FAULT_EFFECT_TYPES; i++)
+        if (strcmp(fault_effect_names[i], name) == 0)
+            return &effect_schemas[i];
+    return NULL;
+}
+
 struct effect_body {
     struct fault_effect effect;
     int count;
@@ -535,13 +545,28 @@ static int parse_match(struct json_in *in, const struct field *f, const json_t *
     spec->match.scope = -1;
     spec->match.resource.kind = -1;
     spec->when.probability = 1;
-    return json_in_object(in, &match_schema, value, spec);
+    return json_in_object(in, &fault_match_schema, value, spec);
+}
+
+static int parse_enabled(struct json_in *in, const struct field *f, const json_t *value,
+                         char *object)
+{
+    bool off = json_is_false(value);
+
+    if (!json_is_boolean(value))
+        return json_in_fail(in, NULL, "must be true or false");
+    memcpy(object + f->offset, &off, sizeof(off));
+    return 0;
 }
 
 static const struct field fault_fields[] = {
     {.name = "match", .type = FIELD_PARSED, .required = true, .parse = parse_match},
     {.name = "name", .type = FIELD_NAME, .offset = offsetof(struct fault_spec, name)},
-    {.name = "when", .type = FIELD_OBJECT, .offset = 0, .schema = &when_schema},
+    {.name = "enabled",
+     .type = FIELD_PARSED,
+     .offset = offsetof(struct fault_spec, off),
+     .parse = parse_enabled},
+    {.name = "when", .type = FIELD_OBJECT, .offset = 0, .schema = &fault_when_schema},
     {.name = "effect",
      .type = FIELD_PARSED,
      .required = true,

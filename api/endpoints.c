@@ -173,6 +173,8 @@ const struct endpoint endpoints[] = {
      .kind = KIND_FAULT,
      .apply = faults_clear},
     READ("/sim/v1/faults/{id}", "faults.get", ACCESS_SIM, 0, 0, KIND_FAULT, handle_get),
+    CHANGE(PATCH, "/sim/v1/faults/{id}", "faults.update", ACCESS_SIM, 200, TAKES_IF_MATCH,
+           KIND_FAULT, fault_update, &body_fault_update, handle_fault_update),
     SIM(DELETE, "/sim/v1/faults/{id}", "faults.delete", 204, TAKES_IF_MATCH, KIND_FAULT,
         fault_delete, NULL),
     READ("/sim/v1/faults/{id}/stats", "faults.stats", ACCESS_SIM, 0, 0, KIND_FAULT,

@@ -1,4 +1,5 @@
 // Fault rules over HTTP: what the rule's project means, and the counters as they are now.
+#include "api/bodies_fault.h"
 #include "api/handlers.h"
 #include "api/query.h"
 #include "api/request.h"
@@ -21,6 +22,15 @@ int handle_fault_create(struct request *r, struct error *err)
 
     return result < 0 ? result
                       : set_project(r, r->change->request.fault.project, "match.project", err);
+}
+
+int handle_fault_update(struct request *r, struct error *err)
+{
+    int result = handle_change(r, err);
+
+    if (result >= 0)
+        fault_patch_set(r->change, (struct bytes){r->body.data, r->body.length});
+    return result;
 }
 
 int handle_faults_clear(struct request *r, struct error *err)

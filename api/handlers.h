@@ -25,7 +25,7 @@ endpoint_handler handle_quotas, handle_own_quotas, handle_zone_capacity;
 // api/handle_calls.c
 endpoint_handler handle_calls, handle_call_counters, handle_calls_reset;
 // api/handle_faults.c
-endpoint_handler handle_fault_create, handle_faults_clear, handle_fault_stats;
+endpoint_handler handle_fault_create, handle_fault_update, handle_faults_clear, handle_fault_stats;
 // api/handle_meta.c
 endpoint_handler handle_clock_get, handle_healthz, handle_readyz, handle_metrics, handle_openapi;
 

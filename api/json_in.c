@@ -66,6 +66,17 @@ int json_in_fail(struct json_in *in, const char *field, const char *format, ...)
     return result;
 }
 
+int json_in_unknown(struct json_in *in, const char *field)
+{
+    size_t before = in->path_length;
+    int result;
+
+    path_put_field(in, field);
+    result = fail_code(in, ERROR_UNKNOWN_FIELD, "no such field");
+    path_cut(in, before);
+    return result;
+}
+
 int json_in_repeat(struct json_in *in, const char *field, const struct error *other)
 {
     return json_in_fail(in, field, "%s", other->message);

@@ -85,6 +85,7 @@ int json_in_item(struct json_in *in, const struct field *item, const json_t *lis
                  void *out);
 int json_in_fail(struct json_in *in, const char *field, const char *format, ...)
     __attribute__((format(printf, 3, 4))); // field below the current path; NULL: the path itself
+int json_in_unknown(struct json_in *in, const char *field); // below the path: no such field
 const char *json_in_string(struct json_in *in, const json_t *value); // copied; NULL: failed
 int json_in_duration(struct json_in *in, const json_t *value, int64_t *out_ns); // Go's notation
 struct tags_spec;

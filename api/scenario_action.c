@@ -254,7 +254,8 @@ static int read_common(struct compiling *c, const struct node *map, struct scena
 static bool kept_by_default(const struct endpoint *e)
 {
     return e->access != ACCESS_SIM ||
-           (e->method != METHOD_PUT && !(e->method == METHOD_POST && e->status == 201));
+           (e->method != METHOD_PUT && !(e->method == METHOD_POST && e->status == 201) &&
+            !endpoint_patches_rule(e));
 }
 
 static int find_endpoint(struct compiling *c, const struct node *node, const char *operation,

@@ -123,7 +123,8 @@ extern const struct flag flags_list[], flags_instance_filter[], flags_lb_filter[
     flags_token[], flags_event[], flags_event_list[], flags_restore[], flags_wait[];
 extern const struct flag flags_quota[], flags_project_create[], flags_project_update[];
 extern const struct flag flags_calls[], flags_calls_limit[], flags_calls_assert[];
-extern const struct flag flags_fault_effect[], flags_fault_match[], flags_fault_when[];
+extern const struct flag flags_fault_effect[], flags_fault_match[], flags_fault_when[],
+    flags_fault_add[], flags_fault_update[];
 extern const struct flag flags_force[], flags_cluster[];
 extern const struct flag flags_variable[], flags_scenario_run[], flags_scenario_list[],
     flags_chaos[], flags_chaos_list[];

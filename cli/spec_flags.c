@@ -370,8 +370,17 @@ const struct flag flags_fault_when[] = {
     BODY_INT("times", "when.times", 1, 1000000000, "at most N firings"),
     BODY_TEXT("from", "when.from", "TIME|DURATION", "from this time on, or after so long"),
     BODY_TEXT("until", "when.until", "TIME|DURATION", "until this time, or for so long"),
-    BODY_TEXT("name", "name", "NAME", "the name, which may also come first"),
     END};
+
+const struct flag flags_fault_add[] = {
+    BODY_TEXT("name", "name", "NAME", "the name, which may also come first"), END};
+
+const struct flag flags_fault_update[] = {
+    SWITCH("off", "nothing meets it any more, until --on"),
+    SWITCH("on", "it is met again"),
+    {.name = "unset", .type = FLAG_STRING, .repeat = true, .value = "FIELD",
+     .help = "take away when.times, match.caller, ... (repeatable)"},
+    BODY_TEXT("name", "name", "NAME", "rename it"), END};
 const struct flag flags_chaos[] = {
     BODY_CHOICE("profile", "profile", "PROFILE",
                 "calm,spot-heavy,flaky-nodes,zone-trouble,bad-api,mayhem", "see chaos profiles"),

@@ -128,6 +128,7 @@ static const struct column fault_columns[] = {
     TEXT("ID", "id"),
     {"OPERATIONS", "match.operations", COLUMN_LIST, false, NULL},
     {"EFFECT", "effect", COLUMN_NAMED, false, NULL},
+    TEXT("ENABLED", "enabled"),
     TEXT("MATCHED", "stats.matched"),
     TEXT("FIRED", "stats.fired"),
     TEXT("LEFT", "stats.remaining"),

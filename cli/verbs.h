@@ -28,6 +28,7 @@ int verb_latency_set(struct cli *cli, struct failure *f);
 int verb_clock_advance(struct cli *cli, struct failure *f);
 int verb_clock_scale(struct cli *cli, struct failure *f);
 int verb_fault_add(struct cli *cli, struct failure *f); // fault.c
+int verb_fault_update(struct cli *cli, struct failure *f);
 int verb_fault_remove(struct cli *cli, struct failure *f);
 int verb_fault_stats(struct cli *cli, struct failure *f);
 int verb_fault_clear(struct cli *cli, struct failure *f);

@@ -104,11 +104,21 @@ struct route_spec {
 
 struct fault_spec {
     const char *name;
+    bool off;
     const char *project; // of match; for the front door, which sets change.project
     struct fault_match match;
     struct fault_when when;
     bool from_is_delay, until_is_delay; // the times count from the creation
     struct fault_effect effect;
+};
+
+// A merge patch of a rule. What comes of it depends on the rule as it is when it is applied, and
+// only the front door reads JSON: so that is asked on the writer.
+struct fault_patch {
+    // `rule`: its document now. Into `arena`.
+    int (*merge)(struct bytes patch, struct bytes rule, struct arena *arena, struct fault_spec *out,
+                 struct error *err);
+    struct bytes text;
 };
 
 struct action_spec { // on an instance
@@ -251,6 +261,7 @@ struct change {
         } instance_type;
         struct distribution latency;
         struct fault_spec fault;
+        struct fault_patch fault_patch;
         struct project_spec project_create;
         struct change_request_chaos {
             struct chaos_settings set;
@@ -321,7 +332,7 @@ change_apply chaos_start, chaos_stop, chaos_delete;        // sim/chaos_ops.c
 change_apply scenario_run, scenario_stop, scenario_delete; // sim/scenario_ops.c
 
 // fault rules (sim/fault_ops.c); c->project 0: of all projects
-change_apply fault_create, fault_delete, faults_clear;
+change_apply fault_create, fault_update, fault_delete, faults_clear;
 
 // For the operations: ERROR_PRECONDITION unless c->if_match is 0 or the resource's revision.
 int change_check_match(const struct change *c, const struct resource *r, struct error *err);

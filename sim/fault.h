@@ -127,6 +127,7 @@ struct fault { // project 0: of all projects
     struct fault_when when;
     struct fault_effect effect;
     struct fault_counts counts; // as of the last firing that was written
+    bool off;                   // it stands, and nothing meets it
 };
 
 extern const char *const fault_effect_names[];                           // NULL ends

@@ -187,14 +187,17 @@ int fault_admit(struct txn *t, const struct resource *r, struct error *err)
 
 int fault_ends(struct txn *t, struct fault *f, struct error *err)
 {
+    if (f->effect.type == FAULT_ZONE_OUTAGE)
+        return fault_outage_end(t, f, err);
+    return f->effect.type == FAULT_STUCK_TRANSITION ? fault_let_go(t, f, err) : 0;
+}
+
+int fault_let_go(struct txn *t, const struct fault *f, struct error *err)
+{
     static const enum kind kinds[] = {KIND_INSTANCE, KIND_LOAD_BALANCER, KIND_TARGET_POOL,
                                       KIND_ROUTE};
     int rc = 0;
 
-    if (f->effect.type == FAULT_ZONE_OUTAGE)
-        return fault_outage_end(t, f, err);
-    if (f->effect.type != FAULT_STUCK_TRANSITION)
-        return 0;
     for (size_t i = 0; rc == 0 && i < sizeof(kinds) / sizeof(kinds[0]); i++)
         rc = let_go_all(t, kinds[i], f->r.id, err);
     return rc;

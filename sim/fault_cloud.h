@@ -24,9 +24,14 @@ bool fault_holds_target(struct txn *t, const char *transition, struct resource *
 // lists is not asked about.
 int fault_admit(struct txn *t, const struct resource *r, struct error *err);
 
-// A rule is about to be stored for the first time: refuses what cannot be, and schedules its outage
+// A rule is about to be stored, new or changed: refuses what cannot be, and schedules its outage
 // (sim/fault_outage.c).
 int fault_outage_schedule(struct txn *t, struct fault *f, struct error *err);
+// An outage was `before` and has been stored as it is now: it goes on, begins or ends.
+int fault_outage_follow(struct txn *t, const struct fault *before, struct fault *f,
+                        struct error *err);
+// What the rule keeps from ending ends.
+int fault_let_go(struct txn *t, const struct fault *f, struct error *err);
 // It has been stored, its time has come, or it has gone.
 int fault_begins(struct txn *t, struct fault *f, struct error *err);
 int fault_due(struct txn *t, struct resource *r, struct error *err); // kind_ops.due

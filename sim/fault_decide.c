@@ -105,13 +105,13 @@ static bool matches(struct asking *a, const struct fault_rule *rule)
 static int64_t take_turn(struct fault_rule *rule)
 {
     int64_t most = rule->fault->when.times;
-    long long fired = atomic_load(&rule->fired);
+    long long fired = atomic_load(&rule->counters->fired);
 
     do {
         if (most != 0 && fired >= most) {
             return 0;
         }
-    } while (!atomic_compare_exchange_weak(&rule->fired, &fired, fired + 1));
+    } while (!atomic_compare_exchange_weak(&rule->counters->fired, &fired, fired + 1));
     return fired + 1;
 }
 
@@ -167,10 +167,10 @@ static int write_told(struct txn *t, struct change *c, struct error *err)
     struct told *told = c->context;
     struct fault_rule *rule = told->rule;
 
-    atomic_fetch_sub(&rule->queued, 1);
-    if (atomic_exchange(&rule->behind, false)) {
-        told->matched = atomic_load(&rule->matched);
-        told->fired = atomic_load(&rule->fired);
+    atomic_fetch_sub(&rule->counters->queued, 1);
+    if (atomic_exchange(&rule->counters->behind, false)) {
+        told->matched = atomic_load(&rule->counters->matched);
+        told->fired = atomic_load(&rule->counters->fired);
     }
     struct change_firing *firing = arena_alloc(&c->arena, sizeof(*firing));
     *firing = (struct change_firing){rule->fault->r.id, told->matched, told->fired};
@@ -191,9 +191,9 @@ static void told_done(struct change *c)
 static void tell(struct cloud *cloud, struct fault_rule *rule, const char *operation,
                  int64_t matched, int64_t fired)
 {
-    if (atomic_load(&rule->queued) >= QUEUED_MAX) {
-        atomic_store(&rule->behind, true);
-        if (atomic_load(&rule->queued) > 0) {
+    if (atomic_load(&rule->counters->queued) >= QUEUED_MAX) {
+        atomic_store(&rule->counters->behind, true);
+        if (atomic_load(&rule->counters->queued) > 0) {
             return;
         }
     }
@@ -204,7 +204,7 @@ static void tell(struct cloud *cloud, struct fault_rule *rule, const char *opera
     struct told *told = arena_alloc(&c->arena, sizeof(*told));
     *told = (struct told){rule, matched, fired};
     fault_rule_keep(rule);
-    atomic_fetch_add(&rule->queued, 1);
+    atomic_fetch_add(&rule->counters->queued, 1);
     c->cause = CAUSE_API;
     c->done = told_done;
     c->context = told;
@@ -240,7 +240,7 @@ int fault_write_firing(struct cloud *cloud, struct fault_rule *rule, const char 
 static void add(struct cloud *cloud, const struct fault_call *call, struct fault_rule *rule,
                 int64_t ordinal, int64_t fired, struct fault_verdict *out)
 {
-    atomic_store(&rule->last_fired_ns, clock_now(cloud->clock));
+    atomic_store(&rule->counters->last_fired_ns, clock_now(cloud->clock));
     fault_rule_keep(rule);
     out->fired[out->count++] = (struct fault_fired){
         .fault = rule->fault,
@@ -264,7 +264,7 @@ static bool ask(struct cloud *cloud, struct asking *a, struct fault_rule *rule,
     if (!matches(a, rule) || !is_time(cloud, a->call, when)) {
         return false;
     }
-    int64_t ordinal = atomic_fetch_add(&rule->matched, 1) + 1;
+    int64_t ordinal = atomic_fetch_add(&rule->counters->matched, 1) + 1;
     if (!is_turn(when, ordinal, rule->seed)) {
         return false;
     }

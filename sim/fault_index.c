@@ -112,7 +112,35 @@ static bool is_terminal(enum fault_effect_type type)
     }
 }
 
-struct fault_rule *fault_rule_new(uint64_t seed, const struct fault *fault)
+static struct fault_counters *counters_new(const struct fault_counts *counts)
+{
+    struct fault_counters *c = calloc(1, sizeof(*c));
+
+    if (c == NULL) {
+        abort();
+    }
+    atomic_init(&c->references, 1);
+    atomic_init(&c->matched, counts->matched);
+    atomic_init(&c->fired, counts->fired);
+    atomic_init(&c->last_fired_ns, counts->last_fired_ns);
+    return c;
+}
+
+static struct fault_counters *counters_keep(struct fault_counters *c)
+{
+    atomic_fetch_add_explicit(&c->references, 1, memory_order_relaxed);
+    return c;
+}
+
+static void counters_release(struct fault_counters *c)
+{
+    if (atomic_fetch_sub(&c->references, 1) == 1) {
+        free(c);
+    }
+}
+
+struct fault_rule *fault_rule_new(uint64_t seed, const struct fault *fault,
+                                  const struct fault_rule *before)
 {
     struct fault_rule *rule = calloc(1, sizeof(*rule));
 
@@ -123,16 +151,14 @@ struct fault_rule *fault_rule_new(uint64_t seed, const struct fault *fault)
     const struct fault *f = rule->fault = copy_of(fault, &rule->arena);
     const struct fault_selector *s = &f->match.resource;
     rule->seed = random_u64(seed, f->r.seq, UINT32_C(0x6661756c)); // "faul"
-    rule->place = FAULT_BIT(fault_place_of(f->effect.type));
+    rule->place = f->off ? 0 : FAULT_BIT(fault_place_of(f->effect.type));
     rule->terminal = is_terminal(f->effect.type);
     if (f->effect.type == FAULT_THROTTLE) {
         bucket_rule_make(f->effect.rate, f->effect.burst, &rule->rate, NULL);
     }
     rule->wants_look = s->name || s->zone || s->type || s->state || s->tag_count > 0;
     atomic_init(&rule->references, 1);
-    atomic_init(&rule->matched, f->counts.matched);
-    atomic_init(&rule->fired, f->counts.fired);
-    atomic_init(&rule->last_fired_ns, f->counts.last_fired_ns);
+    rule->counters = before ? counters_keep(before->counters) : counters_new(&f->counts);
     return rule;
 }
 
@@ -144,6 +170,7 @@ void fault_rule_keep(struct fault_rule *rule)
 void fault_rule_release(struct fault_rule *rule)
 {
     if (rule != NULL && atomic_fetch_sub(&rule->references, 1) == 1) {
+        counters_release(rule->counters);
         arena_fini(&rule->arena);
         free(rule);
     }
@@ -347,9 +374,35 @@ struct fault_list fault_index_find(struct fault_index *index, const char *operat
                                .mask = e->mask};
 }
 
+// In order of creation; what is added is mostly the newest.
 static void index_add(struct fault_index *index, struct fault_rule *rule)
 {
-    index->rules[index->count++] = rule;
+    size_t at = index->count++;
+
+    for (; at > 0 && index->rules[at - 1]->fault->r.seq > rule->fault->r.seq; at--) {
+        index->rules[at] = index->rules[at - 1];
+    }
+    index->rules[at] = rule;
+}
+
+static struct fault_rule *index_rule(const struct fault_index *index, int64_t seq)
+{
+    for (size_t i = 0; index != NULL && i < index->count; i++) {
+        if (index->rules[i]->fault->r.seq == seq) {
+            return index->rules[i];
+        }
+    }
+    return NULL;
+}
+
+// A throttle that is changed in other respects keeps its level.
+static void keep_level(struct fault_rule *rule, const struct fault_rule *before)
+{
+    if (before != NULL && before->rate.interval_ns == rule->rate.interval_ns &&
+        before->rate.burst == rule->rate.burst &&
+        before->fault->effect.clock == rule->fault->effect.clock) {
+        atomic_store(&rule->bucket.full_at_ns, atomic_load(&before->bucket.full_at_ns));
+    }
 }
 
 static bool is_replaced(const struct faults *f, int64_t seq)
@@ -395,9 +448,22 @@ static void note(struct faults *f, int64_t seq, struct fault_rule *added)
     f->notes[f->note_count++] = (struct note){.added = added, .seq = seq};
 }
 
+// As it is within the open transaction; NULL: it does not stand.
+static const struct fault_rule *standing(const struct faults *f, int64_t seq)
+{
+    for (size_t i = f->note_count; i-- > 0;) {
+        if (f->notes[i].seq == seq) {
+            return f->notes[i].added;
+        }
+    }
+    return index_rule(f->index, seq);
+}
+
 void faults_note_put(struct faults *f, const struct fault *fault)
 {
-    note(f, fault->r.seq, fault_rule_new(f->seed, fault));
+    const struct fault_rule *before = standing(f, fault->r.seq);
+
+    note(f, fault->r.seq, fault_rule_new(f->seed, fault, before));
 }
 
 void faults_note_delete(struct faults *f, int64_t seq)
@@ -436,6 +502,7 @@ void faults_publish(struct faults *f)
         struct fault_rule *added = f->notes[i].added;
         if (added != NULL && !is_taken_back(f, i)) {
             fault_rule_keep(added);
+            keep_level(added, index_rule(old, f->notes[i].seq));
             index_add(index, added);
         }
     }
@@ -449,9 +516,9 @@ static bool counts_of(struct fault_index *index, const char *id, struct fault_co
     for (size_t i = 0; index != NULL && i < index->count; i++) {
         struct fault_rule *rule = index->rules[i];
         if (strcmp(rule->fault->r.id, id) == 0) {
-            out->matched = atomic_load(&rule->matched);
-            out->fired = atomic_load(&rule->fired);
-            out->last_fired_ns = atomic_load(&rule->last_fired_ns);
+            out->matched = atomic_load(&rule->counters->matched);
+            out->fired = atomic_load(&rule->counters->fired);
+            out->last_fired_ns = atomic_load(&rule->counters->last_fired_ns);
             *out_times = rule->fault->when.times;
             return true;
         }
@@ -568,8 +635,8 @@ int fault_fire_again(struct cloud *cloud, const char *id, const char *operation,
     for (size_t i = 0; index != NULL && i < index->count && rc == -ERROR_NOT_FOUND; i++) {
         struct fault_rule *rule = index->rules[i];
         if (strcmp(rule->fault->r.id, id) == 0) {
-            atomic_store(&rule->matched, matched);
-            atomic_store(&rule->fired, fired);
+            atomic_store(&rule->counters->matched, matched);
+            atomic_store(&rule->counters->fired, fired);
             rc = fault_write_firing(cloud, rule, operation, CAUSE_API, matched, fired, err);
         }
     }

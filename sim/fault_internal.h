@@ -7,20 +7,27 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+// What goes on when a rule is changed: shared by the rule as it was, which calls under way may
+// still hold, and as it is.
+struct fault_counters {
+    atomic_int references;
+    atomic_llong matched, fired, last_fired_ns;
+    atomic_int queued;  // firings on their way to the writer
+    atomic_bool behind; // some were not sent: the next one takes the counters as they are
+};
+
 // A rule that stands. All but the counters is immutable; whoever keeps a pointer holds a reference.
 struct fault_rule {
     atomic_int references;
     const struct fault *fault; // in `arena`
     struct arena arena;
     uint64_t seed;   // of all its draws
-    unsigned place;  // FAULT_BIT of its effect's
+    unsigned place;  // FAULT_BIT of its effect's; 0: it is off
     bool terminal;   // no later rule is asked once it has fired
     bool wants_look; // its selector asks for more than kind and id
-    atomic_llong matched, fired, last_fired_ns;
+    struct fault_counters *counters;
     struct bucket_rule rate; // throttle
     struct bucket bucket;
-    atomic_int queued;  // firings on their way to the writer
-    atomic_bool behind; // some were not sent: the next one takes the counters as they are
 };
 
 // The rules that stand, and those that the open transaction adds or removes.
@@ -70,7 +77,10 @@ struct fault_list fault_index_find(struct fault_index *index, const char *operat
 
 void fault_rule_keep(struct fault_rule *rule);
 void fault_rule_release(struct fault_rule *rule);
-struct fault_rule *fault_rule_new(uint64_t seed, const struct fault *fault);
+// `before`: the rule that it takes the place of, whose counters go on; NULL: none, and they go on
+// from the record's.
+struct fault_rule *fault_rule_new(uint64_t seed, const struct fault *fault,
+                                  const struct fault_rule *before);
 
 // Firings of the writer itself, written after the step that they belong to has ended.
 void faults_note_fired(struct faults *f, struct fault_rule *rule, const char *operation,

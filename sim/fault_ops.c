@@ -1,4 +1,5 @@
 // Operations on fault rules.
+#include "base/timefmt.h"
 #include "sim/cloud_internal.h"
 #include "sim/fault_cloud.h"
 #include "sim/fault_internal.h"
@@ -13,22 +14,29 @@ static int64_t moment(const struct txn *t, int64_t ns, bool is_delay)
     return ns > CLOCK_END - t->now_ns ? CLOCK_END : t->now_ns + ns;
 }
 
-int fault_create(struct txn *t, struct change *c, struct error *err)
+static int set_times(const struct txn *t, struct fault *f, const struct fault_spec *spec,
+                     struct error *err)
 {
-    const struct fault_spec *spec = &c->request.fault;
-    struct resource *r = txn_new(t, KIND_FAULT, t->project != 0, NULL);
-    struct fault *f = (struct fault *)r;
-    int rc = 0;
-
-    f->match = spec->match;
     f->when = spec->when;
-    f->effect = spec->effect;
     f->when.from_ns = moment(t, spec->when.from_ns, spec->from_is_delay);
     f->when.until_ns = moment(t, spec->when.until_ns, spec->until_is_delay);
     if (f->when.until_ns != 0 && f->when.until_ns <= f->when.from_ns) {
         return error_set(err, ERROR_INVALID, "when.until", "is not after when.from");
     }
-    if (spec->name != NULL) {
+    return 0;
+}
+
+int fault_create(struct txn *t, struct change *c, struct error *err)
+{
+    const struct fault_spec *spec = &c->request.fault;
+    struct resource *r = txn_new(t, KIND_FAULT, t->project != 0, NULL);
+    struct fault *f = (struct fault *)r;
+    int rc = set_times(t, f, spec, err);
+
+    f->match = spec->match;
+    f->effect = spec->effect;
+    f->off = spec->off;
+    if (rc == 0 && spec->name != NULL) {
         r->name = spec->name;
         rc = txn_name_free(t, r, r->name, 0, err);
     }
@@ -41,6 +49,100 @@ int fault_create(struct txn *t, struct change *c, struct error *err)
     change_answer(t, c, r);
     return fault_begins(t, f, err);
 }
+
+// --- changing one ---
+
+static int merge(struct txn *t, const struct change *c, const struct resource *r,
+                 struct fault_spec *out, struct error *err)
+{
+    const struct fault_patch *patch = &c->request.fault_patch;
+    struct buffer document;
+    struct json_writer w;
+
+    buffer_init(&document);
+    jw_init(&w, &document);
+    fault_kind.encode(r, &w);
+    int rc = document.failed
+                 ? error_set(err, ERROR_INTERNAL, NULL, "out of memory")
+                 : patch->merge(patch->text, (struct bytes){document.data, document.length},
+                                t->arena, out, err);
+    buffer_fini(&document);
+    return rc;
+}
+
+// Documents have milliseconds: a time that was not changed keeps what it has beyond them.
+static int64_t kept_time(int64_t before, int64_t now)
+{
+    return before / NS_PER_MS == now / NS_PER_MS ? before : now;
+}
+
+static int check_same(const struct fault *f, const struct fault_spec *spec, struct error *err)
+{
+    const char *project = f->r.project_name == NULL ? "" : f->r.project_name;
+
+    if (strcmp(project, spec->project == NULL ? "" : spec->project) != 0) {
+        return error_set(err, ERROR_INVALID, "match.project", "a rule stays in its project");
+    }
+    if (spec->effect.type != f->effect.type) {
+        return error_set(err, ERROR_INVALID, "effect",
+                         "a rule keeps its effect, %s: remove it and add another one",
+                         fault_effect_names[f->effect.type]);
+    }
+    return 0;
+}
+
+static int set_name(struct txn *t, struct fault *f, const char *name, struct error *err)
+{
+    name = name == NULL ? f->r.id : name;
+    if (strcmp(name, f->r.name) == 0) {
+        return 0;
+    }
+    f->r.name = name;
+    return txn_name_free(t, &f->r, name, 0, err);
+}
+
+static int change_rule(struct txn *t, struct fault *f, const struct fault_spec *spec,
+                       struct error *err)
+{
+    struct fault before = *f;
+    int rc = check_same(f, spec, err);
+
+    rc = rc < 0 ? rc : set_times(t, f, spec, err);
+    rc = rc < 0 ? rc : set_name(t, f, spec->name, err);
+    f->when.from_ns = kept_time(before.when.from_ns, f->when.from_ns);
+    f->when.until_ns = kept_time(before.when.until_ns, f->when.until_ns);
+    f->match = spec->match;
+    f->effect = spec->effect;
+    f->off = spec->off;
+    return rc < 0 ? rc : fault_outage_schedule(t, f, err);
+}
+
+int fault_update(struct txn *t, struct change *c, struct error *err)
+{
+    struct fault_spec spec = {.name = NULL};
+    struct resource *r;
+    int rc = txn_load(t, KIND_FAULT, 0, c->id, &r, err);
+
+    rc = rc < 0 ? rc : change_check_match(c, r, err);
+    rc = rc < 0 ? rc : merge(t, c, r, &spec, err);
+    if (rc < 0) {
+        return rc;
+    }
+    struct fault *f = (struct fault *)r, before = *f;
+    rc = change_rule(t, f, &spec, err);
+    rc = rc < 0 ? rc : txn_put(t, r, err);
+    if (rc < 0) {
+        return rc;
+    }
+    faults_note_put(t->cloud->faults, f);
+    change_answer(t, c, r);
+    if (f->off && f->effect.type == FAULT_STUCK_TRANSITION) {
+        return fault_let_go(t, f, err);
+    }
+    return fault_outage_follow(t, &before, f, err);
+}
+
+// --- removing ---
 
 int fault_remove(struct txn *t, struct resource *r, struct error *err)
 {

@@ -13,6 +13,7 @@
 //   create ─┬─► ahead ──from──► on ──until──► over
 //           └──────────────────►
 //
+// A change of the rule leads to any of them, switched off to `over`.
 // Kept in the rule's state, its deadline in transition_ns.
 enum outage { OUTAGE_AHEAD, OUTAGE_ON, OUTAGE_OVER };
 // clang-format on
@@ -40,7 +41,7 @@ int fault_outage_schedule(struct txn *t, struct fault *f, struct error *err)
         return rc;
     f->r.state = when->from_ns > t->now_ns ? OUTAGE_AHEAD : OUTAGE_ON;
     f->r.transition_ns = f->r.state == OUTAGE_AHEAD ? when->from_ns : when->until_ns;
-    if (when->until_ns != 0 && when->until_ns <= t->now_ns) {
+    if (f->off || (when->until_ns != 0 && when->until_ns <= t->now_ns)) {
         f->r.state = OUTAGE_OVER;
         f->r.transition_ns = 0;
     }
@@ -227,6 +228,38 @@ int fault_outage_end(struct txn *t, const struct fault *f, struct error *err)
     t->operation = asked.operation;
     t->cause = asked.cause;
     return rc;
+}
+
+// Whether they differ in no more than their times.
+static bool does_the_same(const struct fault *a, const struct fault *b)
+{
+    struct fault same_times = *b;
+    struct buffer one, other;
+    bool same;
+
+    same_times.when = a->when;
+    same_times.counts = a->counts;
+    buffer_init(&one);
+    buffer_init(&other);
+    fault_kind.pack(&a->r, &one);
+    fault_kind.pack(&same_times.r, &other);
+    same = one.length == other.length && memcmp(one.data, other.data, one.length) == 0;
+    buffer_fini(&one);
+    buffer_fini(&other);
+    return same;
+}
+
+int fault_outage_follow(struct txn *t, const struct fault *before, struct fault *f,
+                        struct error *err)
+{
+    bool was_on = before->r.state == OUTAGE_ON, is_on = f->r.state == OUTAGE_ON;
+    int rc = 0;
+
+    if (!is_outage(f) || (was_on && is_on && does_the_same(before, f)))
+        return 0;
+    if (was_on)
+        rc = fault_outage_end(t, before, err);
+    return rc == 0 && is_on ? fault_begins(t, f, err) : rc;
 }
 
 int fault_due(struct txn *t, struct resource *r, struct error *err)

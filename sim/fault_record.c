@@ -181,6 +181,7 @@ static void pack_fault(const struct resource *r, struct buffer *out)
     pack_int(out, f->counts.matched);
     pack_int(out, f->counts.fired);
     pack_int(out, f->counts.last_fired_ns);
+    pack_int(out, f->off);
 }
 
 static void unpack_fault(struct resource *r, struct unpacker *in, struct arena *arena)
@@ -193,6 +194,7 @@ static void unpack_fault(struct resource *r, struct unpacker *in, struct arena *
     f->counts.matched = unpack_int(in);
     f->counts.fired = unpack_int(in);
     f->counts.last_fired_ns = unpack_int(in);
+    f->off = in->version >= 3 && unpack_int(in) != 0;
 }
 
 // --- document ---
@@ -382,7 +384,7 @@ void fault_encode_counts(int64_t times, const struct fault_counts *counts, struc
     jw_field_int(w, "matched", counts->matched);
     jw_field_int(w, "fired", counts->fired);
     if (times != 0) {
-        jw_field_int(w, "remaining", times - counts->fired);
+        jw_field_int(w, "remaining", times > counts->fired ? times - counts->fired : 0);
     }
     if (counts->last_fired_ns != 0) {
         jw_field_time(w, "last_fired_at", counts->last_fired_ns);
@@ -396,6 +398,8 @@ static void encode_fault(const struct resource *r, struct json_writer *w)
 
     jw_object_begin(w);
     encode_head(r, w);
+    jw_key(w, "enabled");
+    jw_bool(w, !f->off);
     encode_match(f, w);
     encode_when(&f->when, w);
     encode_effect(&f->effect, w);

@@ -186,6 +186,7 @@ def walk_the_rest(call):
     call("faults.list")
     call("faults.get", id=fault)
     call("faults.stats", id=fault)
+    call("faults.update", {"enabled": False}, id=fault)
     call("faults.delete", id=fault)
     call("faults.clear")
     call("clusters.create", {"name": "kind"})

@@ -106,13 +106,16 @@ func (e ChaosLastOutcome) Valid() bool {
 
 // Defines values for ChaosState.
 const (
-	ChaosStateRunning ChaosState = "running"
-	ChaosStateStopped ChaosState = "stopped"
+	ChaosStateDeleting ChaosState = "deleting"
+	ChaosStateRunning  ChaosState = "running"
+	ChaosStateStopped  ChaosState = "stopped"
 )
 
 // Valid indicates whether the value is a known member of the ChaosState enum.
 func (e ChaosState) Valid() bool {
 	switch e {
+	case ChaosStateDeleting:
+		return true
 	case ChaosStateRunning:
 		return true
 	case ChaosStateStopped:
@@ -1376,8 +1379,8 @@ type ChaosLimits struct {
 	// MinRunning So many are left alone.
 	MinRunning *int `json:"min_running,omitempty"`
 
-	// Protect Who has one of these tags is spared.
-	Protect *Tags `json:"protect,omitempty"`
+	// Protect Who has one of these tags is spared; null: whatever its value.
+	Protect *map[string]*string `json:"protect,omitempty"`
 }
 
 // ChaosList defines model for ChaosList.
@@ -1657,7 +1660,10 @@ type Fault struct {
 
 	// Effect What happens: exactly one of these.
 	Effect FaultEffect `json:"effect"`
-	Id     string      `json:"id"`
+
+	// Enabled false: nothing meets it.
+	Enabled bool   `json:"enabled"`
+	Id      string `json:"id"`
 
 	// Match Which calls.
 	Match FaultMatch `json:"match"`
@@ -1692,6 +1698,9 @@ type FaultCaller struct {
 type FaultCreate struct {
 	// Effect What happens: exactly one of these.
 	Effect FaultEffect `json:"effect"`
+
+	// Enabled false: it stands, and nothing meets it.
+	Enabled *bool `json:"enabled,omitempty"`
 
 	// Match Which calls.
 	Match FaultMatch `json:"match"`
@@ -1945,6 +1954,45 @@ type FaultThrottleClock string
 type FaultTruncate struct {
 	// Bytes How many bytes of the body are sent; default half of it.
 	Bytes *int64 `json:"bytes,omitempty"`
+}
+
+// FaultUpdate A merge patch (RFC 7396) of name, enabled, match, when and effect: what is given replaces what is there, null takes it away. A rule keeps its project and its kind of effect.
+type FaultUpdate struct {
+	// Effect Patch of FaultEffect, such as {"latency": {"value": "2s"}}.
+	Effect *map[string]interface{} `json:"effect,omitempty"`
+
+	// Enabled false: it stands, and nothing meets it; what it holds or keeps down goes on. null: true.
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// Match Patch of FaultMatch; a list replaces the list.
+	Match *map[string]interface{} `json:"match,omitempty"`
+
+	// Name Unique. null: the id.
+	Name *string `json:"name,omitempty"`
+
+	// When Patch of FaultWhen. Counts go on: first, after, every and times count from the rule's creation. null: all calls.
+	When *struct {
+		// After Not the first so many matches.
+		After *int64 `json:"after,omitempty"`
+
+		// Every Of those every so manyth.
+		Every *int64 `json:"every,omitempty"`
+
+		// First Of the rest only the first so many.
+		First *int64 `json:"first,omitempty"`
+
+		// From A time (RFC 3339, cloud time); in a request also a duration from now.
+		From *string `json:"from,omitempty"`
+
+		// Probability Of those this share, drawn from the cloud's seed. Default 1.
+		Probability *float32 `json:"probability,omitempty"`
+
+		// Times At most so many firings.
+		Times *int64 `json:"times,omitempty"`
+
+		// Until As from; not included.
+		Until *string `json:"until,omitempty"`
+	} `json:"when,omitempty"`
 }
 
 // FaultWhen Which of the calls that match; all that is given must hold. Default: all.
@@ -3245,6 +3293,12 @@ type FaultsDeleteParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// FaultsUpdateParams defines parameters for FaultsUpdate.
+type FaultsUpdateParams struct {
+	// IfMatch Act only if the resource is still at this ETag (RFC 9110 13.1.1).
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
 // InstancesCancelInterruptParams defines parameters for InstancesCancelInterrupt.
 type InstancesCancelInterruptParams struct {
 	// IfMatch Act only if the resource is still at this ETag (RFC 9110 13.1.1).
@@ -3829,6 +3883,12 @@ type ClustersCreateJSONRequestBody = ClusterCreate
 // FaultsCreateJSONRequestBody defines body for FaultsCreate for application/json ContentType.
 type FaultsCreateJSONRequestBody = FaultCreate
 
+// FaultsUpdateJSONRequestBody defines body for FaultsUpdate for application/json ContentType.
+type FaultsUpdateJSONRequestBody = FaultUpdate
+
+// FaultsUpdateApplicationMergePatchPlusJSONRequestBody defines body for FaultsUpdate for application/merge-patch+json ContentType.
+type FaultsUpdateApplicationMergePatchPlusJSONRequestBody = FaultUpdate
+
 // InstanceTypesPutJSONRequestBody defines body for InstanceTypesPut for application/json ContentType.
 type InstanceTypesPutJSONRequestBody = InstanceTypePut
 
@@ -4276,6 +4336,8 @@ type ClientInterface interface {
 
 	// ChaosDelete Stop chaos if it runs, and forget it.
 	//
+	// What is down is brought back at once; what is still stopping as soon as it has stopped: until then, it is `deleting`.
+	//
 	// Corresponds with DELETE /sim/v1/chaos/{id} (the `ChaosDelete` operationId).
 	ChaosDelete(ctx context.Context, id Id, params *ChaosDeleteParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
@@ -4406,6 +4468,27 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /sim/v1/faults/{id} (the `FaultsGet` operationId).
 	FaultsGet(ctx context.Context, id Id, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// FaultsUpdateWithBody Change a fault rule in place: switch it off or on, its rate, counts, times, delays, whom it matches. Its counters and its turn stay.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /sim/v1/faults/{id} (the `FaultsUpdate` operationId).
+	FaultsUpdateWithBody(ctx context.Context, id Id, params *FaultsUpdateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// FaultsUpdate Change a fault rule in place: switch it off or on, its rate, counts, times, delays, whom it matches. Its counters and its turn stay.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /sim/v1/faults/{id} (the `FaultsUpdate` operationId).
+	FaultsUpdate(ctx context.Context, id Id, params *FaultsUpdateParams, body FaultsUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// FaultsUpdateWithApplicationMergePatchPlusJSONBody Change a fault rule in place: switch it off or on, its rate, counts, times, delays, whom it matches. Its counters and its turn stay.
+	//
+	// Takes a body of the `application/merge-patch+json` content type.
+	//
+	// Corresponds with PATCH /sim/v1/faults/{id} (the `FaultsUpdate` operationId).
+	FaultsUpdateWithApplicationMergePatchPlusJSONBody(ctx context.Context, id Id, params *FaultsUpdateParams, body FaultsUpdateApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// FaultsStats The counters of a rule as they are now.
 	//
@@ -5269,6 +5352,8 @@ func (c *Client) ChaosProfiles(ctx context.Context, reqEditors ...RequestEditorF
 
 // ChaosDelete Stop chaos if it runs, and forget it.
 //
+// What is down is brought back at once; what is still stopping as soon as it has stopped: until then, it is `deleting`.
+//
 // Corresponds with DELETE /sim/v1/chaos/{id} (the `ChaosDelete` operationId).
 func (c *Client) ChaosDelete(ctx context.Context, id Id, params *ChaosDeleteParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewChaosDeleteRequest(c.Server, id, params)
@@ -5620,6 +5705,57 @@ func (c *Client) FaultsDelete(ctx context.Context, id Id, params *FaultsDeletePa
 // Corresponds with GET /sim/v1/faults/{id} (the `FaultsGet` operationId).
 func (c *Client) FaultsGet(ctx context.Context, id Id, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewFaultsGetRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// FaultsUpdateWithBody Change a fault rule in place: switch it off or on, its rate, counts, times, delays, whom it matches. Its counters and its turn stay.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /sim/v1/faults/{id} (the `FaultsUpdate` operationId).
+func (c *Client) FaultsUpdateWithBody(ctx context.Context, id Id, params *FaultsUpdateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewFaultsUpdateRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// FaultsUpdate Change a fault rule in place: switch it off or on, its rate, counts, times, delays, whom it matches. Its counters and its turn stay.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /sim/v1/faults/{id} (the `FaultsUpdate` operationId).
+func (c *Client) FaultsUpdate(ctx context.Context, id Id, params *FaultsUpdateParams, body FaultsUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewFaultsUpdateRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// FaultsUpdateWithApplicationMergePatchPlusJSONBody Change a fault rule in place: switch it off or on, its rate, counts, times, delays, whom it matches. Its counters and its turn stay.
+//
+// Takes a body of the `application/merge-patch+json` content type.
+//
+// Corresponds with PATCH /sim/v1/faults/{id} (the `FaultsUpdate` operationId).
+func (c *Client) FaultsUpdateWithApplicationMergePatchPlusJSONBody(ctx context.Context, id Id, params *FaultsUpdateParams, body FaultsUpdateApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewFaultsUpdateRequestWithApplicationMergePatchPlusJSONBody(c.Server, id, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -8882,6 +9018,79 @@ func NewFaultsGetRequest(server string, id Id) (*http.Request, error) {
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewFaultsUpdateRequest calls the generic FaultsUpdate builder with application/json body
+func NewFaultsUpdateRequest(server string, id Id, params *FaultsUpdateParams, body FaultsUpdateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewFaultsUpdateRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewFaultsUpdateRequestWithApplicationMergePatchPlusJSONBody calls the generic FaultsUpdate builder with application/merge-patch+json body
+func NewFaultsUpdateRequestWithApplicationMergePatchPlusJSONBody(server string, id Id, params *FaultsUpdateParams, body FaultsUpdateApplicationMergePatchPlusJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewFaultsUpdateRequestWithBody(server, id, params, "application/merge-patch+json", bodyReader)
+}
+
+// NewFaultsUpdateRequestWithBody constructs an http.Request for the FaultsUpdate method, with any body, and a specified content type
+func NewFaultsUpdateRequestWithBody(server string, id Id, params *FaultsUpdateParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/faults/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
 	}
 
 	return req, nil
@@ -13748,6 +13957,8 @@ type ClientWithResponsesInterface interface {
 
 	// ChaosDeleteWithResponse Stop chaos if it runs, and forget it.
 	//
+	// What is down is brought back at once; what is still stopping as soon as it has stopped: until then, it is `deleting`.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with DELETE /sim/v1/chaos/{id} (the `ChaosDelete` operationId).
@@ -13906,6 +14117,27 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /sim/v1/faults/{id} (the `FaultsGet` operationId).
 	FaultsGetWithResponse(ctx context.Context, id Id, reqEditors ...RequestEditorFn) (*FaultsGetResponse, error)
+
+	// FaultsUpdateWithBodyWithResponse Change a fault rule in place: switch it off or on, its rate, counts, times, delays, whom it matches. Its counters and its turn stay.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /sim/v1/faults/{id} (the `FaultsUpdate` operationId).
+	FaultsUpdateWithBodyWithResponse(ctx context.Context, id Id, params *FaultsUpdateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*FaultsUpdateResponse, error)
+
+	// FaultsUpdateWithResponse Change a fault rule in place: switch it off or on, its rate, counts, times, delays, whom it matches. Its counters and its turn stay.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /sim/v1/faults/{id} (the `FaultsUpdate` operationId).
+	FaultsUpdateWithResponse(ctx context.Context, id Id, params *FaultsUpdateParams, body FaultsUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*FaultsUpdateResponse, error)
+
+	// FaultsUpdateWithApplicationMergePatchPlusJSONBodyWithResponse Change a fault rule in place: switch it off or on, its rate, counts, times, delays, whom it matches. Its counters and its turn stay.
+	//
+	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /sim/v1/faults/{id} (the `FaultsUpdate` operationId).
+	FaultsUpdateWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, id Id, params *FaultsUpdateParams, body FaultsUpdateApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*FaultsUpdateResponse, error)
 
 	// FaultsStatsWithResponse The counters of a rule as they are now.
 	//
@@ -16131,6 +16363,62 @@ func (r FaultsGetResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r FaultsGetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// FaultsUpdateResponse200Headers the declared response headers of an HTTP 200 response for FaultsUpdate
+type FaultsUpdateResponse200Headers struct {
+	ETag       *string
+	XRequestId *string
+}
+
+type FaultsUpdateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Fault
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *FaultsUpdateResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r FaultsUpdateResponse) GetJSON200() *Fault {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r FaultsUpdateResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r FaultsUpdateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r FaultsUpdateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r FaultsUpdateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r FaultsUpdateResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -20504,6 +20792,8 @@ func (c *ClientWithResponses) ChaosProfilesWithResponse(ctx context.Context, req
 
 // ChaosDeleteWithResponse Stop chaos if it runs, and forget it.
 //
+// What is down is brought back at once; what is still stopping as soon as it has stopped: until then, it is `deleting`.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with DELETE /sim/v1/chaos/{id} (the `ChaosDelete` operationId).
@@ -20799,6 +21089,45 @@ func (c *ClientWithResponses) FaultsGetWithResponse(ctx context.Context, id Id, 
 		return nil, err
 	}
 	return ParseFaultsGetResponse(rsp)
+}
+
+// FaultsUpdateWithBodyWithResponse Change a fault rule in place: switch it off or on, its rate, counts, times, delays, whom it matches. Its counters and its turn stay.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /sim/v1/faults/{id} (the `FaultsUpdate` operationId).
+func (c *ClientWithResponses) FaultsUpdateWithBodyWithResponse(ctx context.Context, id Id, params *FaultsUpdateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*FaultsUpdateResponse, error) {
+	rsp, err := c.FaultsUpdateWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseFaultsUpdateResponse(rsp)
+}
+
+// FaultsUpdateWithResponse Change a fault rule in place: switch it off or on, its rate, counts, times, delays, whom it matches. Its counters and its turn stay.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /sim/v1/faults/{id} (the `FaultsUpdate` operationId).
+func (c *ClientWithResponses) FaultsUpdateWithResponse(ctx context.Context, id Id, params *FaultsUpdateParams, body FaultsUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*FaultsUpdateResponse, error) {
+	rsp, err := c.FaultsUpdate(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseFaultsUpdateResponse(rsp)
+}
+
+// FaultsUpdateWithApplicationMergePatchPlusJSONBodyWithResponse Change a fault rule in place: switch it off or on, its rate, counts, times, delays, whom it matches. Its counters and its turn stay.
+//
+// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /sim/v1/faults/{id} (the `FaultsUpdate` operationId).
+func (c *ClientWithResponses) FaultsUpdateWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, id Id, params *FaultsUpdateParams, body FaultsUpdateApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*FaultsUpdateResponse, error) {
+	rsp, err := c.FaultsUpdateWithApplicationMergePatchPlusJSONBody(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseFaultsUpdateResponse(rsp)
 }
 
 // FaultsStatsWithResponse The counters of a rule as they are now.
@@ -23439,6 +23768,59 @@ func ParseFaultsGetResponse(rsp *http.Response) (*FaultsGetResponse, error) {
 	switch {
 	case rsp.StatusCode == 200:
 		var headers FaultsGetResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseFaultsUpdateResponse parses an HTTP response from a FaultsUpdateWithResponse call
+func ParseFaultsUpdateResponse(rsp *http.Response) (*FaultsUpdateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &FaultsUpdateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers FaultsUpdateResponse200Headers
 		if values := rsp.Header.Values("ETag"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
