@@ -34,12 +34,20 @@ extern const char *const chaos_action_names[]; // NULL ends
 #define CHAOS_RATE_UNIT 1000 // rates are stored in so manyths per hour
 
 enum chaos_state { CHAOS_RUNNING, CHAOS_STOPPED, CHAOS_DELETING, CHAOS_STATES };
-// NONE: it comes back by itself, or another has come for it, and is down until it runs.
-enum chaos_remedy { REMEDY_START, REMEDY_RESPAWN, REMEDY_END_FAULT, REMEDY_NONE, REMEDIES };
+// NONE: it comes back by itself, or another has come for it, and is down until it runs. Dry runs
+// have a plan in place of remedies (sim/chaos_dry.c), and only they have GONE.
+enum chaos_remedy {
+    REMEDY_START,
+    REMEDY_RESPAWN,
+    REMEDY_END_FAULT,
+    REMEDY_NONE,
+    REMEDY_GONE,
+    REMEDIES
+};
 enum chaos_outcome { OUTCOME_NONE, OUTCOME_DONE, OUTCOME_DRY, OUTCOME_SKIPPED, OUTCOMES };
 
 struct chaos_later { // what brings back what was taken
-    int64_t due_ns;  // NONE: 0
+    int64_t due_ns;  // NONE: 0, but in a dry run
     enum chaos_remedy remedy;
     const char *id, *zone; // of the instance, or of the fault rule
     const char *type;      // RESPAWN: what is to be made

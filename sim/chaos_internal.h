@@ -26,10 +26,18 @@ int chaos_watch(struct txn *t, struct chaos *c, struct error *err);
 bool chaos_must_watch(const struct chaos *c, enum chaos_action action);
 // Whether one more may go down; ERROR_STATE says what forbids it.
 int chaos_limits_check(struct txn *t, const struct chaos *c, struct error *err);
-bool chaos_may_strike(const struct chaos *c, const struct instance *i);
+// Whether it is down, or its zone is.
+bool chaos_is_down(const struct chaos *c, const struct instance *i);
+bool chaos_may_strike(struct txn *t, const struct chaos *c, const struct instance *i);
 // Whether the zone may go down, and who goes with it; ERROR_STATE says what forbids it.
 int chaos_outage_check(struct txn *t, const struct chaos *c, const char *zone,
                        struct chaos_fall *out, struct error *err);
+
+// --- dry runs (sim/chaos_dry.c): what is planned in place of what is done ---
+int chaos_dry_strike(struct txn *t, struct chaos *c, enum chaos_action action,
+                     const struct instance *i, int64_t down_ns, struct error *err);
+void chaos_dry_outage(struct txn *t, struct chaos *c, const struct chaos_fall *fall, int64_t until);
+void chaos_dry_watch(struct chaos *c, int64_t now_ns); // forgets what would be over
 
 // --- remedies (sim/chaos_remedy.c) ---
 // Room for `count` more, zeroed but for remedy and due time: the first of them.

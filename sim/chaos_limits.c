@@ -12,13 +12,16 @@
 
 #define PROTECTED_TAG "chaos.mockcloud.dev/protected" // with any value
 
-static int count_down(const struct chaos *c, const char *zone)
+static int count_down(struct txn *t, const struct chaos *c, const char *zone)
 {
     int count = 0;
 
-    for (size_t i = 0; i < c->later_count; i++)
-        count += c->later[i].remedy != REMEDY_END_FAULT &&
-                 (!zone || strcmp(c->later[i].zone, zone) == 0);
+    for (size_t i = 0; i < c->later_count; i++) {
+        const struct chaos_later *l = &c->later[i];
+        bool over = l->remedy == REMEDY_GONE && l->due_ns <= t->now_ns;
+
+        count += l->remedy != REMEDY_END_FAULT && !over && (!zone || strcmp(l->zone, zone) == 0);
+    }
     return count;
 }
 
@@ -49,16 +52,25 @@ static bool is_down(const struct chaos *c, const char *id)
     return false;
 }
 
-bool chaos_may_strike(const struct chaos *c, const struct instance *i)
+bool chaos_is_down(const struct chaos *c, const struct instance *i)
 {
-    return !is_protected(c, &i->r) && !is_down(c, i->r.id) &&
-           (c->set.max_down_per_zone == 0 || count_down(c, i->zone) < c->set.max_down_per_zone);
+    for (size_t n = 0; n < c->later_count; n++)
+        if (strcmp(c->later[n].id, i->r.id) == 0 ||
+            (c->later[n].remedy == REMEDY_END_FAULT && strcmp(c->later[n].zone, i->zone) == 0))
+            return true;
+    return false;
+}
+
+bool chaos_may_strike(struct txn *t, const struct chaos *c, const struct instance *i)
+{
+    return !is_protected(c, &i->r) && !chaos_is_down(c, i) &&
+           (c->set.max_down_per_zone == 0 || count_down(t, c, i->zone) < c->set.max_down_per_zone);
 }
 
 bool chaos_must_watch(const struct chaos *c, enum chaos_action action)
 {
     return c->set.max_down > 0 || c->set.max_down_per_zone > 0 ||
-           (c->set.min_running > 0 && action == CHAOS_INTERRUPT);
+           (c->set.min_running > 0 && (action == CHAOS_INTERRUPT || c->set.dry_run));
 }
 
 // On its way down, or up: what is stopped or in error by now, somebody else has left so, unless
@@ -85,6 +97,10 @@ int chaos_watch(struct txn *t, struct chaos *c, struct error *err)
 {
     size_t kept = 0;
 
+    if (c->set.dry_run) {
+        chaos_dry_watch(c, t->now_ns);
+        return 0;
+    }
     for (size_t i = 0; i < c->later_count; i++) {
         bool keep = c->later[i].remedy != REMEDY_NONE;
         struct resource *r;
@@ -99,7 +115,7 @@ int chaos_watch(struct txn *t, struct chaos *c, struct error *err)
     return 0;
 }
 
-// Those that run yet, but have notice.
+// Those that run yet, but have notice, or would be down if it were no dry run.
 static int count_noticed(struct txn *t, const struct chaos *c, int64_t *out, struct error *err)
 {
     *out = 0;
@@ -108,7 +124,7 @@ static int count_noticed(struct txn *t, const struct chaos *c, int64_t *out, str
         struct resource *r;
         int rc;
 
-        if (remedy != REMEDY_NONE && remedy != REMEDY_RESPAWN)
+        if (remedy == REMEDY_START || remedy == REMEDY_END_FAULT)
             continue;
         rc = txn_find(t, KIND_INSTANCE, c->r.project, c->later[i].id, &r, err);
         if (rc < 0)
@@ -134,7 +150,7 @@ static int check_running(struct txn *t, const struct chaos *c, int64_t going, st
 
 int chaos_limits_check(struct txn *t, const struct chaos *c, struct error *err)
 {
-    int down = count_down(c, NULL);
+    int down = count_down(t, c, NULL);
 
     if (c->set.max_down > 0 && down >= c->set.max_down)
         return error_set(err, ERROR_STATE, NULL, "%d are down already", down);
@@ -149,10 +165,10 @@ static int64_t room(int limit, int down)
 }
 
 // How many more may go down in this zone.
-static int64_t room_in(const struct chaos *c, const char *zone)
+static int64_t room_in(struct txn *t, const struct chaos *c, const char *zone)
 {
-    int64_t anywhere = room(c->set.max_down, count_down(c, NULL));
-    int64_t there = room(c->set.max_down_per_zone, count_down(c, zone));
+    int64_t anywhere = room(c->set.max_down, count_down(t, c, NULL));
+    int64_t there = room(c->set.max_down_per_zone, count_down(t, c, zone));
 
     return anywhere < there ? anywhere : there;
 }
@@ -180,7 +196,7 @@ int chaos_outage_check(struct txn *t, const struct chaos *c, const char *zone,
                                    .columns = {zone},
                                    .states = 1U << INSTANCE_PENDING | 1U << INSTANCE_RUNNING |
                                              1U << INSTANCE_REBOOTING};
-    int64_t most = room_in(c, zone);
+    int64_t most = room_in(t, c, zone);
     struct chaos_fall fall = {0};
     size_t count;
     int rc = store_match_ids(t->store, &up, t->arena, &fall.ids, &count, err);

@@ -7,7 +7,7 @@ static int write(struct txn *t, struct chaos *c, struct error *err)
 {
     int64_t first = c->next_ns;
 
-    for (size_t i = 0; i < c->later_count; i++)
+    for (size_t i = 0; i < c->later_count && !c->set.dry_run; i++)
         if (c->later[i].remedy != REMEDY_NONE && (first == 0 || c->later[i].due_ns < first))
             first = c->later[i].due_ns;
     c->r.transition_ns = first;

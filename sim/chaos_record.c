@@ -140,6 +140,16 @@ static void encode_last(const struct chaos *c, struct json_writer *w)
     jw_object_end(w);
 }
 
+// Without those that a dry run would have ended for good by then.
+static int64_t count_later(const struct chaos *c)
+{
+    int64_t count = 0;
+
+    for (size_t i = 0; i < c->later_count; i++)
+        count += c->later[i].remedy != REMEDY_GONE || c->later[i].due_ns > c->r.updated_ns;
+    return count;
+}
+
 static void encode_chaos(const struct resource *r, struct json_writer *w)
 {
     const struct chaos *c = (const struct chaos *)r;
@@ -162,7 +172,7 @@ static void encode_chaos(const struct resource *r, struct json_writer *w)
     field_duration(w, "for", c->set.duration_ns);
     encode_counts("done", c->done, w);
     encode_counts("skipped", c->skipped, w);
-    jw_field_int(w, "down", (int64_t)c->later_count);
+    jw_field_int(w, "down", count_later(c));
     encode_last(c, w);
     jw_field_time(w, "started_at", c->started_ns);
     if (c->ended_ns != 0)

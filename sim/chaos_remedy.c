@@ -177,7 +177,12 @@ static int apply_due(struct txn *t, struct chaos *c, bool faults, bool all, stru
 
 int chaos_remedy_due(struct txn *t, struct chaos *c, bool all, struct error *err)
 {
-    int rc = apply_due(t, c, true, all, err); // first: nothing starts in a zone that is down
+    int rc;
 
+    if (c->set.dry_run) { // nothing was taken
+        c->later_count = all ? 0 : c->later_count;
+        return 0;
+    }
+    rc = apply_due(t, c, true, all, err); // first: nothing starts in a zone that is down
     return rc < 0 ? rc : apply_due(t, c, false, all, err);
 }

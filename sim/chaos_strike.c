@@ -11,6 +11,7 @@
 
 enum { STREAM_GAP, STREAM_ACTION, STREAM_DOWN, STREAM_ZONE, STREAM_VICTIM }; // of one ordinal
 #define VICTIM_TRIES 8
+#define DRY_WINDOW 64
 #define NS_PER_HOUR (3600.0 * (double)NS_PER_S)
 
 // --- time and kind ---
@@ -60,26 +61,46 @@ static int64_t draw_down(const struct chaos *c)
 
 // --- victims ---
 
+// The next one that runs, at or after an id. Those that a dry run has down are passed over like
+// those that are down. Three-way.
+static int next_running(struct txn *t, const struct chaos *c, const char *lifecycle,
+                        const char *from, struct instance **out, struct error *err)
+{
+    for (int n = 0; n < DRY_WINDOW; n++) {
+        struct resource *r;
+        const char *id;
+        int rc = store_pick_instance(t->store, c->r.project, INSTANCE_RUNNING, lifecycle, from,
+                                     t->arena, &id, err);
+
+        if (rc <= 0)
+            return rc;
+        rc = txn_load(t, KIND_INSTANCE, c->r.project, id, &r, err);
+        if (rc < 0)
+            return rc;
+        *out = (struct instance *)r;
+        if (!c->set.dry_run || !chaos_is_down(c, *out))
+            return 1;
+        from = arena_printf(t->arena, "%s0", id); // what follows it
+    }
+    return 0;
+}
+
 // Ids are hashes: the next one after a random point is anybody, however old, and costs one look
 // into an index.
 static int pick(struct txn *t, const struct chaos *c, const char *lifecycle, struct instance **out,
                 struct error *err)
 {
     for (uint32_t n = 0; n < VICTIM_TRIES; n++) {
-        struct resource *r;
-        const char *id;
+        struct instance *i = NULL;
         char from[ID_MAX];
         int rc;
 
         snprintf(from, sizeof(from), "i-%016" PRIx64 "0", draw(c, STREAM_VICTIM + n));
-        rc = store_pick_instance(t->store, c->r.project, INSTANCE_RUNNING, lifecycle, from,
-                                 t->arena, &id, err);
-        if (rc == 1)
-            rc = txn_load(t, KIND_INSTANCE, c->r.project, id, &r, err) < 0 ? -(int)err->code : 1;
+        rc = next_running(t, c, lifecycle, from, &i, err);
         if (rc < 0)
             return rc;
-        if (rc == 1 && chaos_may_strike(c, (struct instance *)r)) {
-            *out = (struct instance *)r;
+        if (rc == 1 && chaos_may_strike(t, c, i)) {
+            *out = i;
             return 0;
         }
     }
@@ -211,8 +232,12 @@ static int strike_zone(struct txn *t, struct chaos *c, struct error *err)
 
     if (rc == 0)
         rc = chaos_outage_check(t, c, c->last_zone, &fall, err);
-    if (rc < 0 || c->set.dry_run)
+    if (rc < 0)
         return rc;
+    if (c->set.dry_run) {
+        chaos_dry_outage(t, c, &fall, t->now_ns + draw_down(c));
+        return 0;
+    }
     rc = strike_api(t, c, outage_body(t, c, c->last_zone), err);
     if (rc < 0 || !chaos_must_watch(c, CHAOS_ZONE_OUTAGE))
         return rc;
@@ -240,7 +265,8 @@ static int strike(struct txn *t, struct chaos *c, enum chaos_action action, stru
         return rc;
     c->last_id = victim->r.id;
     c->last_zone = victim->zone;
-    return c->set.dry_run ? 0 : strike_instance(t, c, action, victim, err);
+    return c->set.dry_run ? chaos_dry_strike(t, c, action, victim, draw_down(c), err)
+                          : strike_instance(t, c, action, victim, err);
 }
 
 int chaos_strike(struct txn *t, struct chaos *c, struct error *err)

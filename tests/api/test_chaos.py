@@ -237,10 +237,11 @@ def test_it_goes_on_after_a_restart_as_without_one(start, connect, tmp_path):
 def test_a_dry_run_tells_and_does_nothing(api):
     api.instance(count=10)
     before = api.get("/v1/instances")["items"]
-    started = start(api, profile="mayhem", dry_run=True, seed=2)
+    started = start(api, profile="mayhem", dry_run=True, seed=2, limits={"max_down": 2})
     api.advance("5h")
     document = chaos(api, started)
     assert sum(document["done"].values()) > 50 and document["last"]["outcome"] in ("dry-run", "skipped")
+    assert document["down"] > 0 and sum(document["skipped"].values()) > 0  # the limits hold for the plan
     assert api.get("/v1/instances")["items"] == before and api.get("/sim/v1/faults")["items"] == []
     told = [event["document"]["last"] for event in events(api) if event["kind"] == "chaos" and "last" in event["document"]]
     assert {"action", "instance_id"} <= set(told[0]) and len({item["number"] for item in told}) > 50

@@ -21,11 +21,13 @@ struct sim {
     json_t *document; // of the last answer; NULL: it had no body
 };
 
-static inline void sim_open(struct sim *s, uint64_t seed)
+// `actor` NULL: nothing in it can call the API.
+static inline void sim_open_with(struct sim *s, uint64_t seed, const struct actor *actor)
 {
     struct cloud_config config = {.store = {.path = ":memory:"},
                                   .clock = {.mode = CLOCK_MANUAL, .cloud_ns = CLOCK_MANUAL_START},
-                                  .seed = seed};
+                                  .seed = seed,
+                                  .actor = actor};
     struct error err = {0};
 
     log_setup(LOG_TEXT, LOG_ERROR);
@@ -33,6 +35,11 @@ static inline void sim_open(struct sim *s, uint64_t seed)
     if (cloud_open(&config, &s->cloud, &err) < 0)
         fail_msg("cloud_open: %s", err.message);
     assert_int_equal(cloud_project(s->cloud, "default", &s->project, &err), 0);
+}
+
+static inline void sim_open(struct sim *s, uint64_t seed)
+{
+    sim_open_with(s, seed, NULL);
 }
 
 static inline void sim_close(struct sim *s)

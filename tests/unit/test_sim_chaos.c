@@ -243,27 +243,12 @@ static void end(struct story *s)
     all_that_it_took_is_back(s);
 }
 
-static void open_with_api(struct sim *s)
-{
-    struct cloud_config config = {.store = {.path = ":memory:"},
-                                  .clock = {.mode = CLOCK_MANUAL, .cloud_ns = CLOCK_MANUAL_START},
-                                  .seed = 1,
-                                  .actor = &api_actor};
-    struct error err = {0};
-
-    log_setup(LOG_TEXT, LOG_ERROR);
-    memset(s, 0, sizeof(*s));
-    if (cloud_open(&config, &s->cloud, &err) < 0)
-        fail_msg("cloud_open: %s", err.message);
-    assert_int_equal(cloud_project(s->cloud, "default", &s->project, &err), 0);
-}
-
 static struct story *tell(uint64_t seed)
 {
     struct story *s = calloc(1, sizeof(*s));
 
     s->seed = seed;
-    open_with_api(&s->sim);
+    sim_open_with(&s->sim, 1, &api_actor);
     begin(s);
     for (int step = 0; step < STEPS; step++) {
         advance(&s->sim, draw(s, 1, 600) * NS_PER_S);
@@ -305,7 +290,7 @@ static void nothing_takes_the_place_of_what_went_with_its_project(void **unused)
     char *log;
 
     (void)unused;
-    open_with_api(&s);
+    sim_open_with(&s, 1, &api_actor);
     c = request(&s, project_create, NULL);
     c->request.project_create.name = "team";
     accepted(&s, c);

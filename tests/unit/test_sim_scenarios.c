@@ -15,17 +15,9 @@ struct world {
 
 static int setup(void **state)
 {
-    struct cloud_config config = {.store = {.path = ":memory:"},
-                                  .clock = {.mode = CLOCK_MANUAL, .cloud_ns = CLOCK_MANUAL_START},
-                                  .seed = 1,
-                                  .actor = &api_actor};
     struct world *w = calloc(1, sizeof(*w));
-    struct error err = {0};
 
-    log_setup(LOG_TEXT, LOG_ERROR);
-    if (cloud_open(&config, &w->sim.cloud, &err) < 0)
-        fail_msg("cloud_open: %s", err.message);
-    assert_int_equal(cloud_project(w->sim.cloud, "default", &w->sim.project, &err), 0);
+    sim_open_with(&w->sim, 1, &api_actor);
     arena_init(&w->arena);
     *state = w;
     return 0;
