@@ -76,7 +76,7 @@ static int unexpected(const struct scenario_action *action, const struct error *
                       struct error *err)
 {
     if (failed->code == ERROR_NONE)
-        return error_set(err, ERROR_STATE, NULL, "%s succeeded, the error %s was expected",
+        return error_set(err, ERROR_PRECONDITION, NULL, "%s succeeded, the error %s was expected",
                          action->operation, action->expect_error);
     return error_set(err, failed->code, failed->field, "%s: %s", action->operation,
                      failed->message);
@@ -218,8 +218,8 @@ static int count_met(struct txn *t, struct scenario_context *c, const struct con
         return rc;
     *out = comparison_holds(condition->comparison, count, condition->number);
     if (!*out)
-        error_set(why, ERROR_STATE, "count", "%" PRId64 " of %s match, expected %s %" PRId64, count,
-                  kind_name(match.kind), comparison_signs[condition->comparison],
+        error_set(why, ERROR_PRECONDITION, "count", "%" PRId64 " of %s match, expected %s %" PRId64,
+                  count, kind_name(match.kind), comparison_signs[condition->comparison],
                   condition->number);
     return 0;
 }
@@ -246,7 +246,7 @@ static int event_met(struct txn *t, struct scenario_context *c, const struct con
     rc = store_event_find(t->store, &match, t->arena, since, &c->event, err);
     *out = rc == 1;
     if (rc == 0)
-        error_set(why, ERROR_STATE, "event", "no such event was seen");
+        error_set(why, ERROR_PRECONDITION, "event", "no such event was seen");
     return rc < 0 ? rc : 0;
 }
 

@@ -102,15 +102,15 @@ int calls_met(struct txn *t, const struct scenario_context *c, const struct cond
     describe(w, count, what, sizeof(what));
     *out = false;
     if (began == 0)
-        error_set(why, ERROR_STATE, "calls", "no call log is kept (serve --calls-kept 0)");
+        error_set(why, ERROR_PRECONDITION, "calls", "no call log is kept (serve --calls-kept 0)");
     else if (!comparison_holds(condition->comparison, count, condition->number))
-        error_set(why, ERROR_STATE, "calls", "%s, expected %s %" PRId64, what,
+        error_set(why, ERROR_PRECONDITION, "calls", "%s, expected %s %" PRId64, what,
                   comparison_signs[condition->comparison], condition->number);
     else if (w->per_minute >= 0 && rate > w->per_minute)
-        error_set(why, ERROR_STATE, "calls", "%s: %.4g per minute, at most %.4g allowed", what,
-                  (double)rate / PER_MINUTE_SCALE, (double)w->per_minute / PER_MINUTE_SCALE);
+        error_set(why, ERROR_PRECONDITION, "calls", "%s: %.4g per minute, at most %.4g allowed",
+                  what, (double)rate / PER_MINUTE_SCALE, (double)w->per_minute / PER_MINUTE_SCALE);
     else if (began != w->began_ns && !is_lower_bound(condition))
-        error_set(why, ERROR_STATE, "calls",
+        error_set(why, ERROR_PRECONDITION, "calls",
                   "%s, but counting began anew meanwhile (a restart, or calls reset)", what);
     else
         *out = true;

@@ -51,7 +51,7 @@ def test_calls_are_expected_within_a_deadline_of_cloud_time(api, agents, state):
     assert document["state"] == state
     if state == "failed":
         message = "0 calls of zones.list by ccm since the step began, expected >= 1"
-        assert document["steps"][0]["error"] == {"code": "illegal_transition", "message": message}
+        assert document["steps"][0]["error"] == {"code": "precondition_failed", "message": message}
         assert document["state_reason"]["message"] == f'calls.yaml:1: step "it calls": calls: {message}'
 
 
