@@ -9,6 +9,7 @@
 #include "base/glob.h"
 #include "base/timefmt.h"
 #include "sim/fault.h"
+#include "sim/txn.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -129,8 +130,30 @@ static const struct field selector_fields[] = {
     TEXT("state", SELECTOR(state), 64),
     {.name = "tags", .type = FIELD_PARSED, .offset = SELECTOR(tags), .parse = parse_tags},
     {0}};
+
+static bool has_state(int kind, const char *state)
+{
+    const struct kind_ops *ops = kind_ops_of((enum kind)kind); // NULL: only events have this kind
+
+    for (int i = 0; ops && ops->state_names && ops->state_names[i]; i++)
+        if (strcmp(ops->state_names[i], state) == 0)
+            return true;
+    return false;
+}
+
+static int check_state(struct json_in *in, void *object)
+{
+    const struct fault_selector *s = object;
+    int from = s->kind < 0 ? 0 : s->kind, to = s->kind < 0 ? KIND_COUNT - 1 : s->kind;
+
+    for (int kind = from; s->state && kind <= to; kind++)
+        if (has_state(kind, s->state))
+            return 0;
+    return s->state ? json_in_fail(in, "state", "no such state: %s", s->state) : 0;
+}
+
 static const struct schema selector_schema = {
-    .name = "FaultResource", .fields = selector_fields, .minimum = 1};
+    .name = "FaultResource", .fields = selector_fields, .minimum = 1, .check = check_state};
 
 static const struct field caller_fields[] = {
     {.name = "scope",

@@ -149,6 +149,8 @@ REFUSED = [
     ({"match": {"operations": ["*"], "resource": {"kind": "cow"}}, "effect": ERROR}, "match.resource.kind"),
     ({"match": {"operations": ["*"], "resource": {"kind": "route", "zone": "a"}}, "effect": ERROR}, "match.resource.zone"),
     ({"match": {"operations": ["*"], "resource": {}}, "effect": ERROR}, "match.resource"),
+    ({"match": {"operations": ["*"], "resource": {"state": "asleep"}}, "effect": ERROR}, "match.resource.state"),
+    ({"match": {"operations": ["*"], "resource": {"kind": "route", "state": "running"}}, "effect": ERROR}, "match.resource.state"),
     ({"match": {"operations": ["*"], "caller": {"scope": "root"}}, "effect": ERROR}, "match.caller.scope"),
     ({"match": {"operations": ["instance.pending"], "caller": {"scope": "sim"}}, "effect": {"stuck_transition": {}}},
      "match.caller"),
