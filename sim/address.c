@@ -41,6 +41,13 @@ static void encode(const struct resource *r, struct json_writer *w)
     jw_object_end(w);
 }
 
+static int address_remove(struct txn *t, struct resource *r, struct error *err)
+{
+    int rc = txn_ip_release(t, &((struct address *)r)->ip, r->id, err);
+
+    return rc < 0 ? rc : txn_delete(t, r, err);
+}
+
 const struct kind_ops address_kind = {
     .kind = KIND_ADDRESS,
     .size = sizeof(struct address),
@@ -48,6 +55,7 @@ const struct kind_ops address_kind = {
     .pack = pack,
     .unpack = unpack,
     .encode = encode,
+    .remove = address_remove,
 };
 
 // --- operations ---
@@ -130,6 +138,5 @@ int address_delete(struct txn *t, struct change *c, struct error *err)
     if (a->load_balancer_id)
         return error_set(err, ERROR_IN_USE, NULL, "address %s is used by load balancer %s", r->id,
                          a->load_balancer_id);
-    rc = txn_ip_release(t, &a->ip, err);
-    return rc < 0 ? rc : txn_delete(t, r, err);
+    return address_remove(t, r, err);
 }

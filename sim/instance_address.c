@@ -125,17 +125,19 @@ int instance_addresses_assign(struct txn *t, struct instance *i, const struct in
     return 0;
 }
 
-// Releases the IP addresses of `list` that are not among `kept`.
-static int release(struct txn *t, const struct instance_address *list, size_t count,
-                   const struct instance_address *kept, size_t kept_count, struct error *err)
+// Releases the IP addresses of the instance that are not among `kept`.
+static int release(struct txn *t, const struct instance *i, const struct instance_address *kept,
+                   size_t kept_count, struct error *err)
 {
-    for (size_t n = 0; n < count; n++) {
+    const struct instance_address *list = i->addresses;
+
+    for (size_t n = 0; n < i->address_count; n++) {
         int rc;
 
         if (!list[n].ip.family || has_ip(list, n, &list[n].ip) ||
             has_ip(kept, kept_count, &list[n].ip))
             continue;
-        rc = txn_ip_release(t, &list[n].ip, err);
+        rc = txn_ip_release(t, &list[n].ip, i->r.id, err);
         if (rc < 0)
             return rc;
     }
@@ -164,7 +166,7 @@ int instance_addresses_replace(struct txn *t, struct instance *i, const struct i
         return 0;
     rc = claim_all(t, i, spec, &list, err);
     if (rc == 0)
-        rc = release(t, i->addresses, i->address_count, list, spec->address_count, err);
+        rc = release(t, i, list, spec->address_count, err);
     if (rc < 0)
         return rc;
     i->addresses = list;
@@ -175,5 +177,5 @@ int instance_addresses_replace(struct txn *t, struct instance *i, const struct i
 
 int instance_addresses_release(struct txn *t, const struct instance *i, struct error *err)
 {
-    return release(t, i->addresses, i->address_count, NULL, 0, err);
+    return release(t, i, NULL, 0, err);
 }

@@ -15,7 +15,8 @@ extern const struct machine load_balancer_machine;
 int load_balancer_step(enum load_balancer_state state, enum load_balancer_event event,
                        enum load_balancer_state *out);
 
-int load_balancer_due(struct txn *t, struct resource *r, struct error *err); // kind_ops.due
+int load_balancer_due(struct txn *t, struct resource *r, struct error *err);    // kind_ops.due
+int load_balancer_remove(struct txn *t, struct resource *r, struct error *err); // kind_ops.remove
 
 // --- parts (sim/load_balancer_parts.c) ---
 #define LISTENERS_MAX 100
@@ -34,6 +35,7 @@ int load_balancer_addresses_assign(struct txn *t, struct load_balancer *lb,
 // Writes `id` (NULL: free) into the records of the reserved addresses.
 int load_balancer_addresses_bind(struct txn *t, const struct load_balancer *lb, const char *id,
                                  struct error *err);
+// Gives back those that are its own alone.
 int load_balancer_addresses_release(struct txn *t, const struct load_balancer *lb,
                                     struct error *err);
 

@@ -14,7 +14,15 @@ static int move(struct txn *t, struct load_balancer *lb, int next, struct error 
 
     if (rc < 0 || !gone)
         return rc;
-    return load_balancer_addresses_release(t, lb, err);
+    rc = load_balancer_addresses_release(t, lb, err);
+    return rc < 0 ? rc : load_balancer_addresses_bind(t, lb, NULL, err);
+}
+
+int load_balancer_remove(struct txn *t, struct resource *r, struct error *err)
+{
+    int rc = load_balancer_addresses_release(t, (struct load_balancer *)r, err);
+
+    return rc < 0 ? rc : txn_delete(t, r, err);
 }
 
 int load_balancer_due(struct txn *t, struct resource *r, struct error *err)

@@ -173,9 +173,9 @@ int load_balancer_addresses_release(struct txn *t, const struct load_balancer *l
 
         if (lb->addresses[n].address_id)
             continue;
-        rc = txn_ip_release(t, &lb->addresses[n].ip, err);
+        rc = txn_ip_release(t, &lb->addresses[n].ip, lb->r.id, err);
         if (rc < 0)
             return rc;
     }
-    return load_balancer_addresses_bind(t, lb, NULL, err);
+    return 0;
 }

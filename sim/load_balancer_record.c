@@ -163,4 +163,5 @@ const struct kind_ops load_balancer_kind = {
     .encode = encode,
     .references = references,
     .due = load_balancer_due,
+    .remove = load_balancer_remove,
 };

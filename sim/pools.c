@@ -152,8 +152,8 @@ int txn_ip_claim(struct txn *t, const struct ip *ip, const char *owner_id, const
     return rc < 0 ? rc : 0;
 }
 
-int txn_ip_release(struct txn *t, const struct ip *ip, struct error *err)
+int txn_ip_release(struct txn *t, const struct ip *ip, const char *owner_id, struct error *err)
 {
     pools_released(t->cloud);
-    return store_ip_release(t->store, ip, err);
+    return store_ip_release(t->store, ip, owner_id, err);
 }

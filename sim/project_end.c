@@ -78,5 +78,6 @@ int instance_remove(struct txn *t, struct resource *r, struct error *err)
         r->state = INSTANCE_TERMINATING;
         rc = instance_want(t, i, before, err);
     }
+    rc = rc < 0 ? rc : instance_addresses_release(t, i, err);
     return rc < 0 ? rc : txn_delete(t, r, err);
 }

@@ -357,8 +357,7 @@ int txn_delete(struct txn *t, struct resource *r, struct error *err)
     int rc = usage_note(t, r, true, err);
     rc = rc < 0 ? rc : encode_document(t, r, &document, err);
     if (rc == 0) {
-        pools_released(t->cloud); // whatever was still its own goes with it
-        rc = store_delete(t->store, r->kind, r->seq, r->id, err);
+        rc = store_delete(t->store, r->kind, r->seq, err);
     }
     if (rc == 0) {
         rc = resource_event(t, r, previous, EVENT_DELETED, document, err);

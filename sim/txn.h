@@ -76,7 +76,7 @@ int txn_ip_allocate(struct txn *t, enum pool pool, const char *owner_id, struct 
 // Claims this very address; ERROR_IN_USE with `field` when it is taken.
 int txn_ip_claim(struct txn *t, const struct ip *ip, const char *owner_id, const char *field,
                  struct error *err);
-int txn_ip_release(struct txn *t, const struct ip *ip, struct error *err);
+int txn_ip_release(struct txn *t, const struct ip *ip, const char *owner_id, struct error *err);
 const struct cidr *txn_pool_cidr(struct txn *t, enum pool pool); // NULL: pool not configured
 
 // An instance has changed state or is gone: routes and target pools that refer to it follow. Called

@@ -64,9 +64,8 @@ struct ip_key {
 };
 struct ip_key ip_key_of(const struct ip *ip);
 
-// Tags, references and addresses of a row that goes (store/relations.c).
-int relations_delete(struct store *s, enum kind kind, int64_t seq, const char *id,
-                     struct error *err);
+// Tags and references of a row that goes (store/relations.c).
+int relations_delete(struct store *s, enum kind kind, int64_t seq, struct error *err);
 
 // Positions in row_columns; the kind's own columns, record and document follow.
 enum row_column {

@@ -261,32 +261,21 @@ int store_ip_claim(struct store *s, const struct ip *ip, const char *owner_id, s
     return result < 0 ? result : sqlite3_changes(s->c.db) == 1;
 }
 
-int store_ip_release(struct store *s, const struct ip *ip, struct error *err)
+int store_ip_release(struct store *s, const struct ip *ip, const char *owner_id, struct error *err)
 {
     struct ip_key key = ip_key_of(ip);
     sqlite3_stmt *st;
-    int result =
-        statement_get(&s->c, USE_IP_RELEASE, "DELETE FROM ip WHERE address = ?1", &st, err);
+    int result = statement_get(&s->c, USE_IP_RELEASE,
+                               "DELETE FROM ip WHERE address = ?1 AND owner = ?2", &st, err);
 
     if (result < 0)
         return result;
     bind_blob(st, 1, (struct bytes){key.bytes, key.length});
+    bind_text(st, 2, owner_id);
     return statement_run(&s->c, st, err);
 }
 
-static int ips_release(struct store *s, const char *owner_id, struct error *err)
-{
-    sqlite3_stmt *st;
-    int result = statement_get(&s->c, USE_IPS_RELEASE, "DELETE FROM ip WHERE owner = ?1", &st, err);
-
-    if (result < 0)
-        return result;
-    bind_text(st, 1, owner_id);
-    return statement_run(&s->c, st, err);
-}
-
-int relations_delete(struct store *s, enum kind kind, int64_t seq, const char *id,
-                     struct error *err)
+int relations_delete(struct store *s, enum kind kind, int64_t seq, struct error *err)
 {
     sqlite3_stmt *st;
     int result = tags_delete(s, kind, seq, err);
@@ -295,7 +284,5 @@ int relations_delete(struct store *s, enum kind kind, int64_t seq, const char *i
         result = owner_statement(s, USE_REFERENCES_DELETE,
                                  "DELETE FROM reference WHERE kind = ?1 AND owner = ?2", kind, seq,
                                  &st, err);
-    if (result == 0)
-        result = statement_run(&s->c, st, err);
-    return result < 0 ? result : ips_release(s, id, err);
+    return result < 0 ? result : statement_run(&s->c, st, err);
 }

@@ -163,10 +163,10 @@ static void delete_sql(struct buffer *sql, enum kind kind, unsigned shape)
     buffer_printf(sql, "DELETE FROM %s WHERE seq = ?1", kind_name(kind));
 }
 
-int store_delete(struct store *s, enum kind kind, int64_t seq, const char *id, struct error *err)
+int store_delete(struct store *s, enum kind kind, int64_t seq, struct error *err)
 {
     sqlite3_stmt *st;
-    int result = relations_delete(s, kind, seq, id, err);
+    int result = relations_delete(s, kind, seq, err);
 
     if (result < 0)
         return result;

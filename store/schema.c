@@ -88,7 +88,13 @@ static void version_2(struct buffer *sql)
              " action INTEGER NOT NULL, payload BLOB NOT NULL) STRICT, WITHOUT ROWID;");
 }
 
-schema_migration *const schema_migrations[] = {version_1, version_2};
+// Owners are found by address alone. By owner, each new resource wrote to a page of its own.
+static void version_3(struct buffer *sql)
+{
+    buffer_append_string(sql, "DROP INDEX ip_by_owner;");
+}
+
+schema_migration *const schema_migrations[] = {version_1, version_2, version_3};
 const int schema_version = sizeof(schema_migrations) / sizeof(schema_migrations[0]);
 
 // --- migrating ---

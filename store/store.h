@@ -137,7 +137,7 @@ int64_t store_rows_written(const struct store *s);
 // taken.
 int store_put(struct store *s, enum kind kind, struct row *row, struct error *err);
 // Removes the row with its tags, references and claimed addresses.
-int store_delete(struct store *s, enum kind kind, int64_t seq, const char *id, struct error *err);
+int store_delete(struct store *s, enum kind kind, int64_t seq, struct error *err);
 // Three-way: 1 a row (strings in `arena`), 0 none, negative an error. project 0: any.
 int store_get(struct store *s, enum kind kind, int64_t project, const char *id, struct arena *arena,
               struct row *out, struct error *err);
@@ -214,7 +214,8 @@ int store_referrers(struct store *s, const char *target, enum kind kind, struct 
 // Claims an address for a resource: 1 claimed, 0 somebody else's (or its own) already, negative
 // error.
 int store_ip_claim(struct store *s, const struct ip *ip, const char *owner_id, struct error *err);
-int store_ip_release(struct store *s, const struct ip *ip, struct error *err);
+// Whoever does not have it gives nothing back. Addresses do not go with the row of their owner.
+int store_ip_release(struct store *s, const struct ip *ip, const char *owner_id, struct error *err);
 
 // --- events, idempotency, tokens, meta (writer) ---
 int store_event_append(struct store *s, const struct event *event, struct error *err);

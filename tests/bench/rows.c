@@ -37,7 +37,7 @@ struct row {
     int has_seq, ends;
     char *id, *project_name, *operation, *document;
     char *name, *own[3];
-    char *tag_key, *tag_value;      // of a new instance; the benchmark gives it one
+    char *tag_key, *tag_value;      // of an instance that is new or ends; it has one
     unsigned char ips[IPS_MAX][17]; // of a new instance, as the table has them
     int ip_lengths[IPS_MAX], ip_count;
     int document_length, record_length;
@@ -127,7 +127,7 @@ static void read_address(struct row *r, const char *text, size_t length)
     }
 }
 
-// What a new instance has beside its row.
+// What an instance has beside its row.
 static void read_relations(struct row *r)
 {
     static const char address[] = "\"address\":\"", tags[] = "\"tags\":{\"";
@@ -154,7 +154,7 @@ static void read_document(struct row *r)
     free(due);
     r->state = state_number(r->document);
     r->ends = r->kind == 0 && r->state == 6;
-    if (r->kind == 0 && r->type == CREATED)
+    if (r->kind == 0 && (r->type == CREATED || r->ends))
         read_relations(r);
     r->name = field(r->document, "name");
     for (int i = 0; i < 3 && r->kind < 5 && own[i]; i++)
@@ -255,7 +255,7 @@ static void prepare_all(sqlite3 *db, struct statements *s)
             " operation, document, seq, previous) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)");
     s->trim = prepare(db, "DELETE FROM event WHERE revision <= ?1");
     s->ip = prepare(db, "INSERT INTO ip VALUES (?1, ?2)");
-    s->ips = prepare(db, "DELETE FROM ip WHERE owner = ?1");
+    s->ips = prepare(db, "DELETE FROM ip WHERE address = ?1 AND owner = ?2");
     s->tag = prepare(db, "INSERT INTO tag VALUES (0, ?1, ?2, ?3)");
     s->tags = prepare(db, "DELETE FROM tag WHERE kind = 0 AND owner = ?1");
     s->begin = prepare(db, "BEGIN IMMEDIATE");
@@ -306,20 +306,18 @@ static void write_resource(sqlite3 *db, struct statements *s, const struct row *
 
 static void write_relations(sqlite3 *db, struct statements *s, const struct row *r)
 {
+    sqlite3_stmt *ip = r->ends ? s->ips : s->ip;
+
     for (int i = 0; i < r->ip_count; i++) {
-        sqlite3_bind_blob(s->ip, 1, r->ips[i], r->ip_lengths[i], SQLITE_STATIC);
-        text(s->ip, 2, r->id);
-        run(db, s->ip, "address");
+        sqlite3_bind_blob(ip, 1, r->ips[i], r->ip_lengths[i], SQLITE_STATIC);
+        text(ip, 2, r->id);
+        run(db, ip, "address");
     }
-    if (r->tag_key) {
+    if (r->tag_key && !r->ends) {
         sqlite3_bind_int64(s->tag, 1, r->seq);
         text(s->tag, 2, r->tag_key);
         text(s->tag, 3, r->tag_value);
         run(db, s->tag, "tag");
-    }
-    if (r->ends) {
-        text(s->ips, 1, r->id);
-        run(db, s->ips, "addresses");
     }
     if (r->kind == 0 && r->type == DELETED) {
         sqlite3_bind_int64(s->tags, 1, r->seq);

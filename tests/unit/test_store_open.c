@@ -188,7 +188,7 @@ static void a_newer_schema_is_refused_naming_both_versions(void **state)
     f->store = NULL;
     exec_sql(f->path, "PRAGMA user_version = 99");
     open_fails(f, ERROR_INVALID, "schema version 99");
-    assert_message_has(f, "this one knows up to 2");
+    assert_message_has(f, "this one knows up to 3");
 }
 
 static void a_corrupt_database_is_one_clear_error(void **state)

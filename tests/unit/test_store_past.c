@@ -83,8 +83,7 @@ static void step(struct model *m)
     snprintf(v->document, sizeof(v->document), "{\"id\":%d,\"name\":\"n%d\",\"revision\":%d}", id,
              v->name, (int)v->revision);
     if (v->deleted)
-        OK(m->f, store_delete(m->f->store, KIND_INSTANCE, v->seq,
-                              arena_printf(&m->f->arena, "i-%d", id), &m->f->err));
+        OK(m->f, store_delete(m->f->store, KIND_INSTANCE, v->seq, &m->f->err));
     else
         write_row(m, v);
     append(m, KIND_INSTANCE, v, was ? was->revision : 0);
@@ -305,7 +304,7 @@ static void put_version(struct fixture *f, enum event_type type, int64_t seq, in
     row.seq = seq;
     row.document = event.document;
     if (type == EVENT_DELETED)
-        OK(f, store_delete(f->store, KIND_INSTANCE, seq, "i-1", &f->err));
+        OK(f, store_delete(f->store, KIND_INSTANCE, seq, &f->err));
     else
         OK(f, store_put(f->store, KIND_INSTANCE, &row, &f->err));
     OK(f, store_event_append(f->store, &event, &f->err));

@@ -230,7 +230,7 @@ static void seqs_follow_the_order_of_creation_and_are_never_used_again(void **st
     int64_t first = put_instance(f, 1), second = put_instance(f, 2), third;
 
     assert_true(second > first);
-    OK(f, store_delete(f->store, KIND_INSTANCE, second, "i-2", &f->err));
+    OK(f, store_delete(f->store, KIND_INSTANCE, second, &f->err));
     third = put_instance(f, 3);
     assert_true(third > second);
     OK(f, store_each(f->store, KIND_INSTANCE, 0, see, &seen, &f->err));
@@ -320,7 +320,7 @@ static void what_is_due_comes_by_time_then_revision_over_all_kinds(void **state)
     first.transition_ns = 0;
     OK(f, store_put(f->store, KIND_LOAD_BALANCER, &first, &f->err));
     assert_next_due(f, 100, KIND_INSTANCE, second.id);
-    OK(f, store_delete(f->store, KIND_INSTANCE, second.seq, second.id, &f->err));
+    OK(f, store_delete(f->store, KIND_INSTANCE, second.seq, &f->err));
     assert_next_due(f, 299, 0, NULL);
     assert_next_due(f, 300, KIND_INSTANCE, late.id);
     assert_next_transition(f, 300);
@@ -333,11 +333,11 @@ static void a_deadline_comes_back_when_its_removal_is_rolled_back(void **state)
 
     OK(f, store_begin(f->store, &f->err));
     OK(f, store_savepoint(f->store, &f->err));
-    OK(f, store_delete(f->store, KIND_ROUTE, row.seq, row.id, &f->err));
+    OK(f, store_delete(f->store, KIND_ROUTE, row.seq, &f->err));
     assert_next_transition(f, 0);
     store_savepoint_rollback(f->store);
     assert_next_transition(f, 100);
-    OK(f, store_delete(f->store, KIND_ROUTE, row.seq, row.id, &f->err));
+    OK(f, store_delete(f->store, KIND_ROUTE, row.seq, &f->err));
     assert_next_due(f, INT64_MAX, 0, NULL);
     store_rollback(f->store);
     assert_next_due(f, 100, KIND_ROUTE, row.id);
