@@ -48,7 +48,7 @@ int handle_record_status(struct request *r, struct error *err)
 
 static int start(struct request *r, struct error *err)
 {
-    int result = cloud_record_start(r->api->cloud, NULL, err);
+    int result = cloud_record_start(r->api->cloud, NULL, false, err);
 
     return result < 0 ? result : answer_status(r);
 }
@@ -100,7 +100,12 @@ int handle_record_file(struct request *r, struct error *err)
 
 static int replay(struct request *r, struct error *err)
 {
-    return replay_file(r->api, r->upload, &r->reply.body, err);
+    struct replay_result replayed;
+    int result = replay_file(r->api, r->upload, &replayed, err);
+
+    if (result == 0)
+        replay_encode(&replayed, &r->reply.body);
+    return result;
 }
 
 int handle_replay(struct request *r, struct error *err)

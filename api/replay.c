@@ -15,10 +15,9 @@ struct replaying {
     char *text; // of the line
     size_t size;
     int64_t line, applied, time_ns;
-    bool ended; // the last line was read
-    // Where it parted.
-    int64_t difference, revision;
-    char message[400];
+    bool ended;           // the last line was read
+    int64_t end_revision; // which it says
+    struct replay_result *result;
 };
 
 // --- lines ---
@@ -29,7 +28,7 @@ static int bad_line(const struct replaying *p, const char *why, struct error *er
                      why);
 }
 
-// 1 a line, 0 the end.
+// 1 a line, 0 the end. A last line without an end that is no JSON was cut off by a kill.
 static int next_line(struct replaying *p, json_t **out, struct error *err)
 {
     ssize_t length = getline(&p->text, &p->size, p->file);
@@ -37,8 +36,10 @@ static int next_line(struct replaying *p, json_t **out, struct error *err)
     if (length < 0)
         return ferror(p->file) ? error_set(err, ERROR_STORAGE, NULL, "the recording cannot be read")
                                : 0;
-    p->line++;
     *out = json_loadb(p->text, (size_t)length, JSON_REJECT_DUPLICATES, NULL);
+    if (!*out && p->line > 0 && p->text[length - 1] != '\n')
+        return 0;
+    p->line++;
     if (json_is_object(*out))
         return 1;
     json_decref(*out);
@@ -56,6 +57,14 @@ static const char *text(const json_t *line, const char *key)
 }
 
 // --- the header ---
+
+static void read_pools(const json_t *pools, struct replay_start *out)
+{
+    for (size_t i = 0; i < json_array_size(pools) && i < REPLAY_POOLS_MAX; i++) {
+        const char *pool = json_string_value(json_array_get(pools, i));
+        snprintf(out->pools[out->pool_count++], CIDR_TEXT_MAX, "%s", pool ? pool : "");
+    }
+}
 
 static int read_header(struct replaying *p, const json_t *line, struct replay_start *out,
                        struct error *err)
@@ -75,13 +84,13 @@ static int read_header(struct replaying *p, const json_t *line, struct replay_st
                                         .frozen = json_is_true(json_object_get(clock, "frozen")),
                                         .cloud_ns = number(line, "time_ns"),
                                         .wall_ns = clock_wall()}};
+    read_pools(json_object_get(line, "pools"), out);
     p->time_ns = out->clock.cloud_ns;
     return 0;
 }
 
-static int begin(struct replaying *p, struct error *err)
+static int read_start(struct replaying *p, struct replay_start *out, struct error *err)
 {
-    struct replay_start start;
     json_t *line;
     int result = next_line(p, &line, err);
 
@@ -89,8 +98,16 @@ static int begin(struct replaying *p, struct error *err)
         return error_set(err, ERROR_INVALID, NULL, "the recording is empty");
     if (result < 0)
         return result;
-    result = read_header(p, line, &start, err);
+    result = read_header(p, line, out, err);
     json_decref(line);
+    return result;
+}
+
+static int begin(struct replaying *p, struct error *err)
+{
+    struct replay_start start;
+    int result = read_start(p, &start, err);
+
     return result < 0 ? result : cloud_replay_begin(p->api->cloud, &start, err);
 }
 
@@ -103,10 +120,10 @@ static void differs(struct replaying *p, int64_t revision, const char *format, .
 {
     va_list args;
 
-    p->difference = p->line;
-    p->revision = revision;
+    p->result->difference = p->line;
+    p->result->difference_revision = revision;
     va_start(args, format);
-    vsnprintf(p->message, sizeof(p->message), format, args);
+    vsnprintf(p->result->message, sizeof(p->result->message), format, args);
     va_end(args);
 }
 
@@ -231,7 +248,7 @@ static int replay_line(struct replaying *p, const json_t *line, struct error *er
     if (json_object_get(line, "end")) {
         p->ended = true;
         p->time_ns = number(line, "time_ns");
-        p->revision = number(line, "revision");
+        p->end_revision = number(line, "revision");
         return 0;
     }
     if (text(line, "unreplayable")) {
@@ -249,7 +266,7 @@ static int replay_all(struct replaying *p, struct error *err)
     json_t *line;
     int result = 1;
 
-    while (result == 1 && p->difference == 0 && !p->ended) {
+    while (result == 1 && p->result->difference == 0 && !p->ended) {
         result = next_line(p, &line, err);
         if (result == 1) {
             int done = replay_line(p, line, err);
@@ -260,27 +277,27 @@ static int replay_all(struct replaying *p, struct error *err)
     return result < 0 ? result : 0;
 }
 
-static void encode(const struct replaying *p, int64_t revision, struct buffer *out)
+void replay_encode(const struct replay_result *result, struct buffer *out)
 {
     struct json_writer w;
 
     jw_init(&w, out);
     jw_object_begin(&w);
-    jw_field_int(&w, "lines", p->line);
-    jw_field_int(&w, "applied", p->applied);
-    jw_field_int(&w, "revision", revision);
-    if (p->difference > 0) {
+    jw_field_int(&w, "lines", result->lines);
+    jw_field_int(&w, "applied", result->applied);
+    jw_field_int(&w, "revision", result->revision);
+    if (result->difference > 0) {
         jw_key(&w, "difference");
         jw_object_begin(&w);
-        jw_field_int(&w, "line", p->difference);
-        jw_field_int(&w, "revision", p->revision);
-        jw_field_string(&w, "message", p->message);
+        jw_field_int(&w, "line", result->difference);
+        jw_field_int(&w, "revision", result->difference_revision);
+        jw_field_string(&w, "message", result->message);
         jw_object_end(&w);
     }
     jw_object_end(&w);
 }
 
-static int replay(struct replaying *p, struct buffer *out, struct error *err)
+static int replay(struct replaying *p, struct error *err)
 {
     int64_t revision = 0;
     int result = begin(p, err), ended;
@@ -289,24 +306,63 @@ static int replay(struct replaying *p, struct buffer *out, struct error *err)
         return result;
     result = replay_all(p, err);
     ended = cloud_replay_end(p->api->cloud, p->time_ns, &revision, result < 0 ? NULL : err);
-    if (result == 0 && p->ended && revision != p->revision)
+    if (result == 0 && p->ended && revision != p->end_revision)
         differs(p, revision, "the recording ends at revision %" PRId64 " and this at %" PRId64,
-                p->revision, revision);
-    if (result == 0 && ended == 0)
-        encode(p, revision, out);
+                p->end_revision, revision);
+    p->result->lines = p->line;
+    p->result->applied = p->applied;
+    p->result->revision = revision;
     return result < 0 ? result : ended;
 }
 
-int replay_file(struct api *api, const char *path, struct buffer *out, struct error *err)
+static int open_file(struct replaying *p, const char *path, struct error *err)
 {
-    struct replaying p = {.api = api, .file = fopen(path, "re")};
+    p->file = fopen(path, "re");
+    return p->file ? 0
+                   : error_set(err, ERROR_STORAGE, NULL, "the recording cannot be read: %s",
+                               strerror(errno));
+}
+
+static void close_file(struct replaying *p)
+{
+    fclose(p->file);
+    free(p->text);
+}
+
+int replay_file(struct api *api, const char *path, struct replay_result *out, struct error *err)
+{
+    struct replaying p = {.api = api, .result = out};
+    int result = open_file(&p, path, err);
+
+    *out = (struct replay_result){.lines = 0};
+    if (result < 0)
+        return result;
+    result = replay(&p, err);
+    close_file(&p);
+    return result;
+}
+
+int replay_alone(struct cloud *cloud, const char *path, struct replay_result *out,
+                 struct error *err)
+{
+    struct api api = {.cloud = cloud, .router = router_new(endpoints, endpoint_count)};
     int result;
 
-    if (!p.file)
-        return error_set(err, ERROR_STORAGE, NULL, "the recording cannot be read: %s",
-                         strerror(errno));
-    result = replay(&p, out, err);
-    fclose(p.file);
-    free(p.text);
+    if (!api.router)
+        return error_set(err, ERROR_INTERNAL, NULL, "out of memory");
+    result = replay_file(&api, path, out, err);
+    router_free(api.router);
+    return result;
+}
+
+int replay_look(const char *path, struct replay_start *out, struct error *err)
+{
+    struct replaying p = {.line = 0};
+    int result = open_file(&p, path, err);
+
+    if (result < 0)
+        return result;
+    result = read_start(&p, out, err);
+    close_file(&p);
     return result;
 }

@@ -5,9 +5,23 @@
 
 #include "api/request.h"
 
-// Appends openapi.json's Replayed. A difference is part of it and ends the replay; errors are of
-// files that are no recordings (naming the line) and of clouds that are not where it begins. On a
-// thread that may wait.
-int replay_file(struct api *api, const char *path, struct buffer *out, struct error *err);
+struct replay_result {
+    int64_t lines, applied, revision; // revision: of the cloud at its end
+    int64_t difference;               // the line that came to another end; 0: none did
+    int64_t difference_revision;
+    char message[400]; // what differs
+};
+
+// A difference is part of the result and ends the replay; errors are of files that are no
+// recordings (naming the line) and of clouds that are not where it begins. What was being written
+// when a recording was killed is left out. On a thread that may wait.
+int replay_file(struct api *api, const char *path, struct replay_result *out, struct error *err);
+// The same on a cloud that has no server yet.
+int replay_alone(struct cloud *cloud, const char *path, struct replay_result *out,
+                 struct error *err);
+// Where the recording begins.
+int replay_look(const char *path, struct replay_start *out, struct error *err);
+// Appends openapi.json's Replayed.
+void replay_encode(const struct replay_result *result, struct buffer *out);
 
 #endif

@@ -7,6 +7,7 @@
 #include "backend/docker.h"
 #include "backend/forward.h"
 #include "cli/serve_options.h"
+#include "cli/serve_recording.h"
 #include "cli/serve_seed.h"
 
 #include <errno.h>
@@ -58,6 +59,7 @@ static void wait_for_signal(const sigset_t *signals)
 struct beginning {
     const struct serve_options *options;
     json_t *seed; // NULL: no seed file
+    bool is_new;  // the database
 };
 
 static int fill(void *context, struct cloud *cloud, struct error *err)
@@ -159,7 +161,7 @@ static int open_cloud(const struct serve_options *o, struct arena *arena, struct
     struct error local = {0};
     int result;
 
-    *b = (struct beginning){.options = o};
+    *b = (struct beginning){.options = o, .is_new = is_new};
     result = is_new ? check_listen(o, err) : 0;
     if (result < 0)
         return result;
@@ -170,6 +172,9 @@ static int open_cloud(const struct serve_options *o, struct arena *arena, struct
                  local.message, NULL);
     }
     config = cloud_config_of(o, b);
+    result = serve_recording_prepare(o, is_new, &config, err);
+    if (result < 0)
+        return result;
     return is_new ? open_new(o, &config, arena, out, err) : open_old(o, &config, out, err);
 }
 
@@ -240,6 +245,24 @@ static int start_docker(const struct serve_options *o, struct cloud *cloud, stru
     return docker_start(&config, cloud, out, err);
 }
 
+// A new database that is not served after all.
+static void take_back(const char *db, struct arena *arena)
+{
+    if (strcmp(db, ":memory:") == 0)
+        return;
+    unlink(db);
+    unlink(arena_printf(arena, "%s-wal", db));
+}
+
+// What attaching asks of the cloud is no part of a recording.
+static int attach(const struct serve_options *o, struct cloud *cloud, struct docker **docker,
+                  struct forward **forward, struct error *err)
+{
+    int result = start_docker(o, cloud, docker, err);
+
+    return result == 0 && o->forward == FORWARD_TCP ? forward_start(cloud, forward, err) : result;
+}
+
 static int serve(const struct serve_options *o, struct arena *arena, struct error *err)
 {
     struct cloud *cloud = NULL;
@@ -248,7 +271,7 @@ static int serve(const struct serve_options *o, struct arena *arena, struct erro
     struct beginning beginning = {0};
     char token[TOKEN_FILE_MAX];
     sigset_t signals;
-    int result;
+    int result, recording = 0;
 
     log_setup(o->log_format, o->log_level);
     block_signals(&signals);
@@ -257,14 +280,20 @@ static int serve(const struct serve_options *o, struct arena *arena, struct erro
     if (result == 0)
         result = open_cloud(o, arena, &beginning, &cloud, err);
     if (result == 0)
-        result = start_docker(o, cloud, &docker, err);
-    if (result == 0 && o->forward == FORWARD_TCP)
-        result = forward_start(cloud, &forward, err);
+        result = recording = serve_replay(o, cloud, err);
+    if (result == 0)
+        result = attach(o, cloud, &docker, &forward, err);
+    if (result == 0)
+        result = recording = serve_record(o, beginning.is_new, cloud, err);
     if (result == 0)
         result = run(o, cloud, token, &signals, err);
     forward_stop(forward);
     docker_stop(docker);
+    if (cloud)
+        serve_recording_end(o, cloud);
     cloud_close(cloud);
+    if (recording < 0 && beginning.is_new)
+        take_back(o->db, arena);
     json_decref(beginning.seed);
     return result;
 }

@@ -18,6 +18,10 @@ static const char help[] =
     "  --seed N                  seed of a new database: same changes, same ids and draws "
     "(random)\n"
     "  --seed-file FILE          JSON: what a new database begins with\n"
+    "  --record FILE             record every change that is asked for, from the start; what is "
+    "there is\n"
+    "                            not overwritten\n"
+    "  --replay FILE             make a new database by what was recorded, then serve it\n"
     "  --config FILE             JSON: these settings by the same names (events_kept) and\n"
     "                            address_pools, duplicate_names, zones, instance_types, "
     "latencies;\n"
@@ -54,6 +58,8 @@ static const char help[] =
     "  mockcloud serve\n"
     "  mockcloud serve --db :memory: --listen 127.0.0.1:0 --clock manual --seed 1\n"
     "  mockcloud serve --clock scaled:60 --seed-file cloud.json\n"
+    "  mockcloud serve --record run.jsonl\n"
+    "  mockcloud serve --db :memory: --replay run.jsonl\n"
     "  mockcloud serve --listen 0.0.0.0:9080 --allowed-host mockcloud.example\n";
 
 void serve_options_help(FILE *out)

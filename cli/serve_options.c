@@ -148,6 +148,8 @@ static const struct field fields[] = {
      .offset = AT(seed_file),
      .minimum = 1,
      .maximum = 4000},
+    {.name = "record", .type = FIELD_STRING, .offset = AT(record), .minimum = 1, .maximum = 4000},
+    {.name = "replay", .type = FIELD_STRING, .offset = AT(replay), .minimum = 1, .maximum = 4000},
     {.name = "token_file",
      .type = FIELD_STRING,
      .offset = AT(token_file),
@@ -412,6 +414,9 @@ int serve_options_read(int argc, char **argv, struct arena *arena, struct serve_
     out->keepalive_ns = out->keepalive_ns ? out->keepalive_ns : 15 * NS_PER_S;
     out->catalogue = *out_file;
     out->config = config;
+    if (out->record && out->replay)
+        return error_set(err, ERROR_INVALID, "--record",
+                         "not together with --replay: a recording begins with the cloud");
     if (clock_state_parse(out->clock, &out->clock_state, &inner) < 0)
         return error_set(err, ERROR_INVALID, "--clock", "%s", inner.message);
     return 0;

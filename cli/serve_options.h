@@ -17,6 +17,7 @@ enum imds_tokens { IMDS_TOKENS_OPTIONAL, IMDS_TOKENS_REQUIRED };
 
 struct serve_options {
     const char *db, *listen, *clock, *seed_file, *token_file; // token_file NULL: the standard one
+    const char *record, *replay;                              // files; NULL: neither
     struct clock_state clock_state;                           // what `clock` says
     bool has_clock, has_seed;
     int64_t seed;

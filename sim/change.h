@@ -201,10 +201,14 @@ struct change_source {
     struct bytes path, body;
 };
 
-struct replay_start {
+#define REPLAY_POOLS_MAX 6
+
+struct replay_start { // the first line of a recording
     uint64_t seed;
     int64_t revision;
     struct clock_state clock;
+    char pools[REPLAY_POOLS_MAX][CIDR_TEXT_MAX]; // of addresses, as of enum pool
+    size_t pool_count;                           // 0: not known
 };
 
 struct replacement {
@@ -277,7 +281,7 @@ struct change {
             int64_t ttl_ns; // from now; 0: for ever
         } project_update;
         struct {
-            bool ours;
+            bool ours, starts_clock;
         } recording;
         struct replay_start replay;
         struct {

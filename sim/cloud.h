@@ -191,7 +191,10 @@ int cloud_keep_origin(struct cloud *cloud, struct error *err);
 // --- record and replay (sim/recorder.c) ---
 // Records into the file, else into one of the cloud's own (path NULL), which is kept until the next
 // recording. ERROR_STATE when one is going on, or when none is to be stopped.
-int cloud_record_start(struct cloud *cloud, const char *path, struct error *err);
+// A path that is given is of a file that is empty or made, mode 0600; ERROR_EXISTS otherwise.
+// `starts_clock`: a cloud that was opened with its clock frozen begins to live with the recording,
+// as if it never had been.
+int cloud_record_start(struct cloud *cloud, const char *path, bool starts_clock, struct error *err);
 int cloud_record_stop(struct cloud *cloud, struct error *err);
 enum record_state { RECORD_NONE, RECORD_ON, RECORD_DONE, RECORD_FAILED, RECORD_BROKEN };
 struct record_status {

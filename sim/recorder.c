@@ -5,10 +5,12 @@
 #include "sim/fault_internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define VERSION 1
@@ -187,9 +189,9 @@ static void encode_pools(struct cloud *cloud, struct json_writer *w)
     jw_array_end(w);
 }
 
-static void encode_header(struct cloud *cloud, struct json_writer *w)
+static void encode_header(struct cloud *cloud, const struct clock_state *clock,
+                          struct json_writer *w)
 {
-    struct clock_state state = clock_snapshot(cloud->clock);
     char seed[24];
 
     snprintf(seed, sizeof(seed), "%" PRIu64, cloud->seed);
@@ -199,29 +201,51 @@ static void encode_header(struct cloud *cloud, struct json_writer *w)
     jw_field_int(w, "time_ns", cloud->step_ns);
     jw_key(w, "clock");
     jw_object_begin(w);
-    jw_field_int(w, "mode", (int64_t)state.mode);
+    jw_field_int(w, "mode", (int64_t)clock->mode);
     jw_key(w, "scale");
-    jw_double(w, state.scale);
+    jw_double(w, clock->scale);
     jw_key(w, "frozen");
-    jw_bool(w, state.frozen);
+    jw_bool(w, clock->frozen);
     jw_object_end(w);
     encode_pools(cloud, w);
 }
 
+// What somebody has recorded before is never overwritten.
+static int open_file(const char *path, bool ours, FILE **out, struct error *err)
+{
+    int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (ours ? O_TRUNC : 0);
+    int fd = open(path, flags, 0600);
+    struct stat there;
+
+    if (fd >= 0 && fstat(fd, &there) == 0 && there.st_size > 0) {
+        close(fd);
+        return error_set(err, ERROR_EXISTS, NULL, "%s: is there already, and not empty", path);
+    }
+    *out = fd < 0 ? NULL : fdopen(fd, "w");
+    if (*out == NULL) {
+        error_set(err, ERROR_STORAGE, NULL, "%s: the recording cannot be written: %s", path,
+                  strerror(errno));
+        if (fd >= 0) {
+            close(fd);
+        }
+        return -ERROR_STORAGE;
+    }
+    return 0;
+}
+
 static int open_recording(struct recorder *r, const char *path, bool ours, struct error *err)
 {
+    FILE *file;
+
     if (r->file != NULL) {
         return error_set(err, ERROR_STATE, NULL, "a recording is going on already");
     }
-    FILE *file = fopen(path, "we");
     char *copy = strdup(path);
-    if (file == NULL || copy == NULL) {
-        error_set(err, ERROR_STORAGE, NULL, "the recording cannot be written: %s", strerror(errno));
-        if (file != NULL) {
-            fclose(file);
-        }
+    int rc = copy == NULL ? error_set(err, ERROR_INTERNAL, NULL, "out of memory")
+                          : open_file(path, ours, &file, err);
+    if (rc < 0) {
         free(copy);
-        return -ERROR_STORAGE;
+        return rc;
     }
     forget(r);
     r->file = file;
@@ -233,16 +257,30 @@ static int open_recording(struct recorder *r, const char *path, bool ours, struc
     return 0;
 }
 
+// Its first moment is the one at which it was made: so nothing has happened before.
+static void start_clock(struct cloud *cloud, struct clock_state *state, struct error *err)
+{
+    state->frozen = cloud->first_clock.frozen = false;
+    clock_restore(cloud->clock, state);
+    clock_save(cloud, err);
+    cloud_clock_changed(cloud);
+}
+
 static void start(struct cloud *cloud, struct change *c)
 {
     const char *path = c->id;
     struct recorder *r = cloud->recorder;
+    struct clock_state clock = clock_snapshot(cloud->clock);
     struct json_writer w;
 
     pthread_mutex_lock(&r->lock);
-    if (open_recording(r, path, c->request.recording.ours, &c->error) == 0) {
+    int rc = open_recording(r, path, c->request.recording.ours, &c->error);
+    if (rc == 0 && c->request.recording.starts_clock) {
+        start_clock(cloud, &clock, &c->error);
+    }
+    if (rc == 0) {
         begin_line(r, &w);
-        encode_header(cloud, &w);
+        encode_header(cloud, &clock, &w);
         jw_object_end(&w);
         write_line(r);
         atomic_store(&r->active, r->file != NULL);
@@ -276,7 +314,7 @@ static void stop(struct cloud *cloud, struct change *c)
 }
 
 static int control(struct cloud *cloud, void (*what)(struct cloud *, struct change *),
-                   const char *path, bool ours, struct error *err)
+                   const char *path, bool ours, bool starts_clock, struct error *err)
 {
     struct change *c = change_new(NULL, "recording");
 
@@ -286,6 +324,7 @@ static int control(struct cloud *cloud, void (*what)(struct cloud *, struct chan
     c->alone = what;
     c->id = path;
     c->request.recording.ours = ours;
+    c->request.recording.starts_clock = starts_clock;
     int rc = cloud_apply(cloud, c);
     if (rc < 0) {
         error_set(err, c->error.code, c->error.field, "%s", c->error.message);
@@ -294,18 +333,18 @@ static int control(struct cloud *cloud, void (*what)(struct cloud *, struct chan
     return rc;
 }
 
-int cloud_record_start(struct cloud *cloud, const char *path, struct error *err)
+int cloud_record_start(struct cloud *cloud, const char *path, bool starts_clock, struct error *err)
 {
     char *scratch = path == NULL ? store_scratch_path(cloud->store) : NULL;
 
-    int rc = control(cloud, start, path != NULL ? path : scratch, path == NULL, err);
+    int rc = control(cloud, start, path != NULL ? path : scratch, path == NULL, starts_clock, err);
     free(scratch);
     return rc;
 }
 
 int cloud_record_stop(struct cloud *cloud, struct error *err)
 {
-    return control(cloud, stop, NULL, false, err);
+    return control(cloud, stop, NULL, false, false, err);
 }
 
 void cloud_record_status(struct cloud *cloud, struct record_status *out)
@@ -325,6 +364,22 @@ void cloud_record_status(struct cloud *cloud, struct record_status *out)
 
 // --- the clock of a replay ---
 
+// Addresses are given out of them: others make other documents.
+static int check_pools(const struct cloud *cloud, const struct replay_start *s, struct error *err)
+{
+    char text[CIDR_TEXT_MAX];
+
+    for (size_t i = 0; i < s->pool_count && i < POOL_COUNT; i++) {
+        cidr_format(&cloud->pools[i], text);
+        if (strcmp(text, s->pools[i]) != 0) {
+            return error_set(err, ERROR_INVALID, NULL,
+                             "the recording has the address pool %s, this cloud %s", s->pools[i],
+                             text);
+        }
+    }
+    return 0;
+}
+
 static void begin_replay(struct cloud *cloud, struct change *c)
 {
     const struct replay_start *s = &c->request.replay;
@@ -338,10 +393,12 @@ static void begin_replay(struct cloud *cloud, struct change *c)
     } else if (s->revision != cloud->ledger.revision) {
         error_set(&c->error, ERROR_INVALID, NULL,
                   "the recording begins at revision %" PRId64 ", this cloud is at %" PRId64
-                  ": reset it, or restore the snapshot with which the recording began",
+                  ": begin with the same seed file and configuration, reset it, or restore the "
+                  "snapshot with which the recording began",
                   s->revision, cloud->ledger.revision);
-    } else {
+    } else if (check_pools(cloud, s, &c->error) == 0) {
         cloud->replaying = true;
+        cloud->first_clock.frozen = false;
         clock_restore(cloud->clock, &s->clock);
         cloud->step_ns = s->clock.cloud_ns;
         cloud_clock_changed(cloud);

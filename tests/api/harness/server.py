@@ -38,8 +38,9 @@ class Server:
         self.db = str(db or self.directory / "cloud.db")
         self.token_file = self.directory / "token"
         self.command = [
-            binary(), "serve", "--db", self.db, "--listen", listen, "--metadata-listen", metadata, "--clock", clock,
-            "--seed", str(seed), "--token-file", str(self.token_file), "--log-format", "json", *map(str, args),
+            binary(), "serve", "--db", self.db, "--listen", listen, "--metadata-listen", metadata,
+            *(["--clock", clock] if clock else []), *(["--seed", str(seed)] if seed is not None else []),
+            "--token-file", str(self.token_file), "--log-format", "json", *map(str, args),
         ]
         self.environment = {**os.environ, **(env or {})}
         self.preexec = preexec
