@@ -1287,7 +1287,7 @@ type Chaos struct {
 		ZoneOutage *int64 `json:"zone_outage,omitempty"`
 	} `json:"done"`
 
-	// Down What waits to be brought back.
+	// Down What waits to be brought back; in a dry run, what would be down as of the last misfortune.
 	Down   int  `json:"down"`
 	DryRun bool `json:"dry_run"`
 
