@@ -387,7 +387,7 @@ const struct flag flags_chaos[] = {
     BODY_INT("seed", "seed", 0, INT64_MAX, "the same seed does the same to the same cloud"),
     {.name = "rate", .type = FLAG_TAG, .repeat = true, .value = "ACTION=N",
      .help = "so often per hour: terminate, stop, reboot, interrupt, zone_outage, slow_api, "
-             "api_errors (repeatable)"},
+             "api_errors, target_failure (repeatable)"},
     BODY_INT("max-down", "limits.max_down", 0, 1000000, "at most N instances down at once; 0: any"),
     BODY_INT("max-down-per-zone", "limits.max_down_per_zone", 0, 1000000, "and so many of a zone"),
     BODY_INT("min-running", "limits.min_running", 0, 1000000, "leave at least N alone"),

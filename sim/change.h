@@ -322,6 +322,8 @@ change_apply load_balancer_create, load_balancer_update, load_balancer_delete,
     load_balancer_add_listener, load_balancer_remove_listener;
 change_apply target_pool_create, target_pool_update, target_pool_delete, target_pool_add_targets,
     target_pool_remove_target;
+// of chaos: no request does that
+change_apply target_pool_fail_target, target_pool_heal_target;
 change_apply address_create, address_update, address_delete;
 change_apply route_create, route_update, route_delete;
 // kind clusters (sim/cluster.c); what a backend has seen and done (sim/cluster_report.c)

@@ -12,7 +12,7 @@
 
 #include "sim/records.h"
 
-// X(enum, name): what happens.
+// X(enum, name): what happens. Append only.
 #define CHAOS_ACTIONS(X)          \
     X(TERMINATE, "terminate")     \
     X(STOP, "stop")               \
@@ -20,7 +20,8 @@
     X(INTERRUPT, "interrupt")     \
     X(ZONE_OUTAGE, "zone_outage") \
     X(SLOW_API, "slow_api")       \
-    X(API_ERRORS, "api_errors")
+    X(API_ERRORS, "api_errors")   \
+    X(TARGET_FAILURE, "target_failure")
 
 enum chaos_action {
 #define X(id, name) CHAOS_##id,
@@ -42,6 +43,7 @@ enum chaos_remedy {
     REMEDY_END_FAULT,
     REMEDY_NONE,
     REMEDY_GONE,
+    REMEDY_HEAL,
     REMEDIES
 };
 enum chaos_outcome { OUTCOME_NONE, OUTCOME_DONE, OUTCOME_DRY, OUTCOME_SKIPPED, OUTCOMES };
@@ -49,8 +51,8 @@ enum chaos_outcome { OUTCOME_NONE, OUTCOME_DONE, OUTCOME_DRY, OUTCOME_SKIPPED, O
 struct chaos_later { // what brings back what was taken
     int64_t due_ns;  // NONE: 0, but in a dry run
     enum chaos_remedy remedy;
-    const char *id, *zone; // of the instance, or of the fault rule
-    const char *type;      // RESPAWN: what is to be made
+    const char *id, *zone; // of the instance, or of the fault rule, or of the target pool
+    const char *type;      // RESPAWN: what is to be made; HEAL: its target
     int lifecycle, backend;
     struct store_tag *tags;
     size_t tag_count;
@@ -79,7 +81,8 @@ struct chaos {
     size_t later_count;
     int last_action; // of the last one; ordinal 0: none yet
     enum chaos_outcome last_outcome;
-    const char *last_id, *last_zone, *last_message;
+    const char *last_id, *last_zone; // of a target: its pool, and itself
+    const char *last_message;
 };
 
 struct chaos_profile {

@@ -15,6 +15,22 @@ void chaos_plan(struct chaos *c, int64_t from_ns); // when the next one is
 // One misfortune; what cannot be is counted as skipped. 0 or ERROR_STORAGE.
 int chaos_strike(struct txn *t, struct chaos *c, struct error *err);
 
+// One that fails its health check is no instance that is down: of the limits, only `protect` is
+// asked (sim/chaos_target.c).
+int chaos_strike_target(struct txn *t, struct chaos *c, int64_t down_ns, struct error *err);
+int chaos_heal(struct txn *t, const struct chaos *c, const struct chaos_later *l,
+               struct error *err);
+uint64_t chaos_draw(const struct chaos *c, uint32_t stream);
+enum { // two streams of one misfortune are far enough apart for its tries
+    STREAM_GAP,
+    STREAM_ACTION,
+    STREAM_DOWN,
+    STREAM_ZONE,
+    STREAM_VICTIM,
+    STREAM_POOL = 32,
+    STREAM_TARGET = 64
+};
+
 // --- limits (sim/chaos_limits.c) ---
 struct chaos_fall { // those that the outage of a zone takes down and that were not down before
     const char **ids;
@@ -26,6 +42,9 @@ int chaos_watch(struct txn *t, struct chaos *c, struct error *err);
 bool chaos_must_watch(const struct chaos *c, enum chaos_action action);
 // Whether one more may go down; ERROR_STATE says what forbids it.
 int chaos_limits_check(struct txn *t, const struct chaos *c, struct error *err);
+bool chaos_is_protected(const struct chaos *c, const struct resource *r);
+// Whether what is to come refers to an instance, not to a rule or target.
+bool chaos_of_instance(const struct chaos_later *l);
 // Whether it is down, or its zone is.
 bool chaos_is_down(const struct chaos *c, const struct instance *i);
 bool chaos_may_strike(struct txn *t, const struct chaos *c, const struct instance *i);

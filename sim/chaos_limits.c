@@ -12,6 +12,11 @@
 
 #define PROTECTED_TAG "chaos.mockcloud.dev/protected" // with any value
 
+bool chaos_of_instance(const struct chaos_later *l)
+{
+    return l->remedy != REMEDY_END_FAULT && l->remedy != REMEDY_HEAL;
+}
+
 static int count_down(struct txn *t, const struct chaos *c, const char *zone)
 {
     int count = 0;
@@ -20,7 +25,7 @@ static int count_down(struct txn *t, const struct chaos *c, const char *zone)
         const struct chaos_later *l = &c->later[i];
         bool over = l->remedy == REMEDY_GONE && l->due_ns <= t->now_ns;
 
-        count += l->remedy != REMEDY_END_FAULT && !over && (!zone || strcmp(l->zone, zone) == 0);
+        count += chaos_of_instance(l) && !over && (!zone || strcmp(l->zone, zone) == 0);
     }
     return count;
 }
@@ -36,7 +41,7 @@ static bool spares(const struct chaos *c, const struct store_tag *tag)
     return false;
 }
 
-static bool is_protected(const struct chaos *c, const struct resource *r)
+bool chaos_is_protected(const struct chaos *c, const struct resource *r)
 {
     for (size_t i = 0; i < r->tag_count; i++)
         if (spares(c, &r->tags[i]))
@@ -63,7 +68,7 @@ bool chaos_is_down(const struct chaos *c, const struct instance *i)
 
 bool chaos_may_strike(struct txn *t, const struct chaos *c, const struct instance *i)
 {
-    return !is_protected(c, &i->r) && !chaos_is_down(c, i) &&
+    return !chaos_is_protected(c, &i->r) && !chaos_is_down(c, i) &&
            (c->set.max_down_per_zone == 0 || count_down(t, c, i->zone) < c->set.max_down_per_zone);
 }
 
@@ -120,11 +125,10 @@ static int count_noticed(struct txn *t, const struct chaos *c, int64_t *out, str
 {
     *out = 0;
     for (size_t i = 0; i < c->later_count; i++) {
-        enum chaos_remedy remedy = c->later[i].remedy;
         struct resource *r;
         int rc;
 
-        if (remedy == REMEDY_START || remedy == REMEDY_END_FAULT)
+        if (!chaos_of_instance(&c->later[i]) || c->later[i].remedy == REMEDY_START)
             continue;
         rc = txn_find(t, KIND_INSTANCE, c->r.project, c->later[i].id, &r, err);
         if (rc < 0)
@@ -181,7 +185,7 @@ static int add_fall(struct txn *t, const struct chaos *c, const char *id, struct
 
     if (rc < 0)
         return rc;
-    if (is_protected(c, r))
+    if (chaos_is_protected(c, r))
         return error_set(err, ERROR_STATE, NULL, "%s is protected", id);
     fall->ids[fall->count++] = id;
     fall->running += r->state == INSTANCE_RUNNING;

@@ -23,8 +23,9 @@ const struct chaos_profile chaos_profiles[] = {
     {"spot-heavy", "spot instances are interrupted all the time, others die sometimes",
      {.rates = {[CHAOS_INTERRUPT] = PER_HOUR(30), [CHAOS_TERMINATE] = PER_HOUR(4),
                 [CHAOS_REBOOT] = PER_HOUR(4)}, USUAL}},
-    {"flaky-nodes", "instances stop and come back, and reboot",
-     {.rates = {[CHAOS_STOP] = PER_HOUR(20), [CHAOS_REBOOT] = PER_HOUR(20)}, USUAL}},
+    {"flaky-nodes", "instances stop and come back, and reboot; targets fail health checks",
+     {.rates = {[CHAOS_STOP] = PER_HOUR(20), [CHAOS_REBOOT] = PER_HOUR(20),
+                [CHAOS_TARGET_FAILURE] = PER_HOUR(20)}, USUAL}},
     {"zone-trouble", "a zone goes down a few times a day, for ten minutes to half an hour",
      {.rates = {[CHAOS_ZONE_OUTAGE] = PER_HOUR(0.2), [CHAOS_STOP] = PER_HOUR(4)}, .respawn = true,
       .min_down_ns = 10 * MINUTE, .max_down_ns = 30 * MINUTE, .notice_ns = 2 * MINUTE}},
@@ -34,7 +35,7 @@ const struct chaos_profile chaos_profiles[] = {
      {.rates = {[CHAOS_TERMINATE] = PER_HOUR(10), [CHAOS_STOP] = PER_HOUR(20),
                 [CHAOS_REBOOT] = PER_HOUR(20), [CHAOS_INTERRUPT] = PER_HOUR(20),
                 [CHAOS_ZONE_OUTAGE] = PER_HOUR(0.5), [CHAOS_SLOW_API] = PER_HOUR(2),
-                [CHAOS_API_ERRORS] = PER_HOUR(2)}, USUAL}},
+                [CHAOS_API_ERRORS] = PER_HOUR(2), [CHAOS_TARGET_FAILURE] = PER_HOUR(20)}, USUAL}},
     {NULL, NULL, {.profile = NULL}}};
 // clang-format on
 

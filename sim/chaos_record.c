@@ -124,6 +124,8 @@ static void encode_limits(const struct chaos_settings *set, struct json_writer *
 
 static void encode_last(const struct chaos *c, struct json_writer *w)
 {
+    bool of_target = c->last_action == CHAOS_TARGET_FAILURE;
+
     if (c->ordinal == 0)
         return;
     jw_key(w, "last");
@@ -132,9 +134,9 @@ static void encode_last(const struct chaos *c, struct json_writer *w)
     jw_field_string(w, "action", chaos_action_names[c->last_action]);
     jw_field_string(w, "outcome", outcome_names[c->last_outcome]);
     if (c->last_id)
-        jw_field_string(w, "instance_id", c->last_id);
+        jw_field_string(w, of_target ? "target_pool_id" : "instance_id", c->last_id);
     if (c->last_zone)
-        jw_field_string(w, "zone", c->last_zone);
+        jw_field_string(w, of_target ? "target" : "zone", c->last_zone);
     if (c->last_message)
         jw_field_string(w, "message", c->last_message);
     jw_object_end(w);

@@ -105,6 +105,8 @@ static int apply_remedy(struct txn *t, const struct chaos *c, struct chaos_later
 
     if (l->remedy == REMEDY_START)
         return chaos_change(t, c, "instances.start", instance_start, &change, l->id, err);
+    if (l->remedy == REMEDY_HEAL)
+        return chaos_heal(t, c, l, err);
     if (l->remedy == REMEDY_RESPAWN)
         return replace(t, c, l, err);
     return chaos_call(t, c, &(struct actor_call){.operation = "faults.delete", .id = l->id}, err);
@@ -147,7 +149,7 @@ static int remedy(struct txn *t, const struct chaos *c, struct chaos_later *l, b
     }
     if (*out_again)
         l->due_ns = t->now_ns + RETRY;
-    else if (rc == 0 && !last && l->remedy != REMEDY_END_FAULT && chaos_must_watch(c, CHAOS_STOP)) {
+    else if (rc == 0 && !last && chaos_of_instance(l) && chaos_must_watch(c, CHAOS_STOP)) {
         *l = (struct chaos_later){.remedy = REMEDY_NONE, .id = l->id, .zone = l->zone};
         *out_again = true; // not yet up
     }

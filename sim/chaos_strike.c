@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { STREAM_GAP, STREAM_ACTION, STREAM_DOWN, STREAM_ZONE, STREAM_VICTIM }; // of one ordinal
 #define VICTIM_TRIES 8
 #define DRY_WINDOW 64
 #define NS_PER_HOUR (3600.0 * (double)NS_PER_S)
@@ -37,14 +36,14 @@ void chaos_plan(struct chaos *c, int64_t from_ns)
         c->next_ns = c->until_ns;
 }
 
-static uint64_t draw(const struct chaos *c, uint32_t stream)
+uint64_t chaos_draw(const struct chaos *c, uint32_t stream)
 {
     return random_u64((uint64_t)c->seed, c->ordinal, stream);
 }
 
 static enum chaos_action draw_action(const struct chaos *c)
 {
-    int64_t at = (int64_t)(draw(c, STREAM_ACTION) % (uint64_t)total_rate(c));
+    int64_t at = (int64_t)(chaos_draw(c, STREAM_ACTION) % (uint64_t)total_rate(c));
     int action = 0;
 
     while (action + 1 < CHAOS_ACTION_COUNT && at >= c->set.rates[action])
@@ -56,7 +55,7 @@ static int64_t draw_down(const struct chaos *c)
 {
     uint64_t range = (uint64_t)(c->set.max_down_ns - c->set.min_down_ns) + 1;
 
-    return c->set.min_down_ns + (int64_t)(draw(c, STREAM_DOWN) % range);
+    return c->set.min_down_ns + (int64_t)(chaos_draw(c, STREAM_DOWN) % range);
 }
 
 // --- victims ---
@@ -95,7 +94,7 @@ static int pick(struct txn *t, const struct chaos *c, const char *lifecycle, str
         char from[ID_MAX];
         int rc;
 
-        snprintf(from, sizeof(from), "i-%016" PRIx64 "0", draw(c, STREAM_VICTIM + n));
+        snprintf(from, sizeof(from), "i-%016" PRIx64 "0", chaos_draw(c, STREAM_VICTIM + n));
         rc = next_running(t, c, lifecycle, from, &i, err);
         if (rc < 0)
             return rc;
@@ -219,7 +218,7 @@ static int draw_zone(struct txn *t, const struct chaos *c, const char **out, str
     if (rc == 0 && count == 0)
         return error_set(err, ERROR_NOT_FOUND, NULL, "no zone is available");
     if (rc == 0)
-        *out = ids[draw(c, STREAM_ZONE) % count];
+        *out = ids[chaos_draw(c, STREAM_ZONE) % count];
     return rc;
 }
 
@@ -256,6 +255,8 @@ static int strike(struct txn *t, struct chaos *c, enum chaos_action action, stru
 
     if (action == CHAOS_ZONE_OUTAGE)
         return strike_zone(t, c, err);
+    if (action == CHAOS_TARGET_FAILURE)
+        return chaos_strike_target(t, c, draw_down(c), err);
     if (action > CHAOS_ZONE_OUTAGE)
         return c->set.dry_run ? 0 : strike_api(t, c, api_body(t, c, action), err);
     rc = chaos_limits_check(t, c, err);

@@ -7,6 +7,8 @@
 
 // clang-format off
 //
+//                                 ┌────────fail─────────┐
+//                                 │                     ▼
 //   add ─► initial ─deadline─► healthy ──down, lost──► unhealthy
 //             │ lost              ▲                     ▲   │
 //             │                   └─────────up──────────┼───┘
@@ -25,11 +27,11 @@ enum {
 };
 
 static const short moves[TARGET_HEALTHS][TARGET_EVENTS] = {
-    //            up        down      lost      add      remove    deadline
-    [INITIAL]  = {INITIAL,  INITIAL,  SICK,     INITIAL, DRAINING, WELL},
-    [WELL]     = {WELL,     SICK,     SICK,     WELL,    DRAINING, NO},
-    [SICK]     = {WELL,     SICK,     SICK,     SICK,    DRAINING, NO},
-    [DRAINING] = {DRAINING, DRAINING, DRAINING, INITIAL, DRAINING, GONE},
+    //            up        down      lost      add      remove    deadline fail
+    [INITIAL]  = {INITIAL,  INITIAL,  SICK,     INITIAL, DRAINING, WELL,    NO},
+    [WELL]     = {WELL,     SICK,     SICK,     WELL,    DRAINING, NO,      SICK},
+    [SICK]     = {WELL,     SICK,     SICK,     SICK,    DRAINING, NO,      NO},
+    [DRAINING] = {DRAINING, DRAINING, DRAINING, INITIAL, DRAINING, GONE,    NO},
 };
 // clang-format on
 
@@ -77,6 +79,7 @@ bool target_tell(struct target *target, enum target_event event)
     static const char *const reasons[TARGET_EVENTS] = {
         [TARGET_DOWN] = "instance-not-running",
         [TARGET_LOST] = "instance-terminated",
+        [TARGET_FAIL] = TARGET_FAILED,
     };
     enum target_health next = target->health;
     const char *reason;

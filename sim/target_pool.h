@@ -14,6 +14,7 @@ enum target_event {
     TARGET_ADD,
     TARGET_REMOVE,
     TARGET_DEADLINE,
+    TARGET_FAIL, // its health check fails, though its instance runs
     TARGET_EVENTS
 };
 
@@ -31,12 +32,15 @@ int target_step(enum target_health health, enum target_event event, enum target_
 // What `instance` (NULL: gone) means to a target.
 enum target_event target_event_of(const struct instance *instance);
 
-// Tells the target how its instance is (TARGET_UP, _DOWN, _LOST); returns whether anything changed.
+// Tells the target how its instance (TARGET_UP, _DOWN, _LOST) or check (_FAIL) is; returns whether
+// anything changed.
 bool target_tell(struct target *target, enum target_event event);
 
 // The reason of a target whose transition a fault rule keeps, or has kept, from ending.
 #define TARGET_HELD "held"
 bool target_held(const struct target *target);
+// The reason of a target that fails its health check.
+#define TARGET_FAILED "health-check-failed"
 
 // --- editing (sim/target_pool_edit.c): all keep r.transition_ns; the caller writes the record ---
 // Adds the targets that are not there or are draining. Errors name "targets[n].…".
@@ -48,6 +52,13 @@ int target_pool_replace(struct txn *t, struct target_pool *pool, const struct ta
 // Starts to drain one; ERROR_NOT_FOUND.
 int target_pool_remove(struct txn *t, struct target_pool *pool, const struct target_ref *ref,
                        bool *changed, struct error *err);
+// A healthy one fails its health check from now on: until told so again, or until its instance
+// comes up anew.
+int target_pool_fail(struct target_pool *pool, const struct target_ref *ref, bool *changed,
+                     struct error *err);
+// What fails its health check is as its instance is again.
+int target_pool_heal(struct txn *t, struct target_pool *pool, const struct target_ref *ref,
+                     bool *changed, struct error *err);
 // Sets r.transition_ns to the earliest deadline of a target.
 void target_pool_reschedule(struct target_pool *pool);
 // Applies the deadlines that have passed.

@@ -258,27 +258,64 @@ static void drop(struct target_pool *pool, size_t n)
             (pool->target_count - n) * sizeof(*pool->targets));
 }
 
-int target_pool_remove(struct txn *t, struct target_pool *pool, const struct target_ref *ref,
-                       bool *changed, struct error *err)
+static int find(const struct target_pool *pool, const struct target_ref *ref, size_t *out,
+                struct error *err)
 {
     struct entry wanted = entry_of(ref->instance_id, ref->address, 0);
 
     for (size_t n = 0; n < pool->target_count; n++) {
-        struct target *target = &pool->targets[n];
+        const struct target *target = &pool->targets[n];
         struct entry entry = entry_of(target->instance_id, target->address, n);
 
         if (by_key(&entry, &wanted) != 0)
             continue;
-        if (target->health == TARGET_DRAINING)
-            return 0;
-        if (enter(t, pool, target, TARGET_DRAINING))
-            drop(pool, n);
-        target_pool_reschedule(pool);
-        *changed = true;
+        *out = n;
         return 0;
     }
     return error_set(err, ERROR_NOT_FOUND, NULL, "target pool %s has no target %s", pool->r.id,
                      wanted.key);
+}
+
+int target_pool_remove(struct txn *t, struct target_pool *pool, const struct target_ref *ref,
+                       bool *changed, struct error *err)
+{
+    size_t n;
+    int rc = find(pool, ref, &n, err);
+
+    if (rc < 0 || pool->targets[n].health == TARGET_DRAINING)
+        return rc;
+    if (enter(t, pool, &pool->targets[n], TARGET_DRAINING))
+        drop(pool, n);
+    target_pool_reschedule(pool);
+    *changed = true;
+    return 0;
+}
+
+// --- health checks ---
+
+int target_pool_fail(struct target_pool *pool, const struct target_ref *ref, bool *changed,
+                     struct error *err)
+{
+    size_t n;
+    int rc = find(pool, ref, &n, err);
+
+    if (rc == 0)
+        *changed = target_tell(&pool->targets[n], TARGET_FAIL);
+    return rc;
+}
+
+int target_pool_heal(struct txn *t, struct target_pool *pool, const struct target_ref *ref,
+                     bool *changed, struct error *err)
+{
+    enum target_event event;
+    size_t n;
+    int rc = find(pool, ref, &n, err);
+
+    if (rc == 0)
+        rc = observe(t, pool, &pool->targets[n], &event, err);
+    if (rc == 0 && operation_same(pool->targets[n].health_reason, TARGET_FAILED))
+        *changed = target_tell(&pool->targets[n], event);
+    return rc;
 }
 
 // --- deadlines ---

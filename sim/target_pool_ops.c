@@ -156,6 +156,28 @@ int target_pool_remove_target(struct txn *t, struct change *c, struct error *err
     return rc < 0 ? rc : finish(t, c, r, changed, err);
 }
 
+int target_pool_fail_target(struct txn *t, struct change *c, struct error *err)
+{
+    struct resource *r;
+    bool changed = false;
+    int rc = operation_load(t, c, KIND_TARGET_POOL, &r, err);
+
+    if (rc == 0)
+        rc = target_pool_fail((struct target_pool *)r, &c->request.target, &changed, err);
+    return rc < 0 ? rc : finish(t, c, r, changed, err);
+}
+
+int target_pool_heal_target(struct txn *t, struct change *c, struct error *err)
+{
+    struct resource *r;
+    bool changed = false;
+    int rc = operation_load(t, c, KIND_TARGET_POOL, &r, err);
+
+    if (rc == 0)
+        rc = target_pool_heal(t, (struct target_pool *)r, &c->request.target, &changed, err);
+    return rc < 0 ? rc : finish(t, c, r, changed, err);
+}
+
 // --- delete ---
 
 int target_pool_delete(struct txn *t, struct change *c, struct error *err)

@@ -125,6 +125,36 @@ def test_who_is_not_yet_back_is_down(api, action):
     assert min(running_over_time(api, started)) >= 9
 
 
+def healths(api, pool):
+    return [(item["health"], item.get("health_reason")) for item in api.get(f"/v1/target-pools/{pool['id']}")["targets"]]
+
+
+def test_targets_fail_their_health_checks_for_a_while(api):
+    spared = api.instance(tags={"role": "db"})
+    ids = [item["id"] for item in api.instance(count=3)["items"]]
+    pool = api.pool(targets=[{"instance_id": id_} for id_ in [spared["id"], *ids]] + [{"address": "192.0.2.1"}])
+    since = api.get("/v1/zones?limit=1")["revision"]
+    started = start(api, rates={"target_failure": 30}, seed=1, min_down="1m", max_down="5m", limits={"protect": {"role": None}})
+    api.advance("4h")
+    told = [event for event in events(api) if event["revision"] > since]
+    seen = [target for event in told if event["kind"] == "target_pool" for target in event["document"]["targets"]]
+    failed = {target.get("instance_id") or target["address"] for target in seen if target.get("health_reason") == "health-check-failed"}
+    assert failed == {*ids, "192.0.2.1"} and {item["state"] for item in alive(api)} == {"running"}
+    last = [event["document"]["last"] for event in told if event["kind"] == "chaos" and "last" in event["document"]]
+    assert {item["target"] for item in last if item["outcome"] == "done"} == failed
+    assert {item["target_pool_id"] for item in last if item["outcome"] == "done"} == {pool["id"]}
+    assert 60 < chaos(api, started)["done"]["target_failure"] < 150
+    api.post(f"/sim/v1/chaos/{started['id']}/stop")
+    assert healths(api, pool) == 5 * [("healthy", None)]
+
+
+def test_without_target_pools_no_target_fails(api):
+    started = start(api, rates={"target_failure": 60}, seed=1)
+    api.pool()
+    api.advance("1h")
+    assert not chaos(api, started)["done"] and chaos(api, started)["skipped"]["target_failure"] > 0
+
+
 def with_some_stopping(api):
     slow(api)
     api.instance(count=5)

@@ -30,7 +30,8 @@ struct story {
     struct seen seen[SEEN_MAX];
     size_t seen_count;
     int at_first[ZONES]; // that ran
-    int64_t done, skipped, outages;
+    char pool[ID_MAX];   // of all the first
+    int64_t done, skipped, outages, failures;
     int faults; // that stand
     char id[ID_MAX];
 };
@@ -110,6 +111,22 @@ static void follow_instance(struct story *s, json_t *event)
         fail_msg("%s is protected and %s", seen->id, state);
 }
 
+static void follow_pool(struct story *s, json_t *pool)
+{
+    json_t *target;
+    size_t n;
+
+    json_array_foreach(json_object_get(pool, "targets"), n, target)
+    {
+        json_t *reason = json_object_get(target, "health_reason");
+        bool fails = reason && strcmp(json_string_value(reason), "health-check-failed") == 0;
+
+        if (fails && find(s, text(target, "instance_id"))->spared)
+            fail_msg("%s is protected, but its target fails", text(target, "instance_id"));
+        s->failures += fails;
+    }
+}
+
 static void follow(struct story *s, json_t *event, bool check)
 {
     const char *kind = text(event, "kind"), *type = text(event, "type");
@@ -117,6 +134,8 @@ static void follow(struct story *s, json_t *event, bool check)
     s->since = json_integer_value(json_object_get(event, "revision"));
     if (strcmp(kind, "fault") == 0)
         s->faults += strcmp(type, "created") == 0 ? 1 : strcmp(type, "deleted") == 0 ? -1 : 0;
+    if (strcmp(kind, "target_pool") == 0)
+        follow_pool(s, json_object_get(event, "document"));
     if (strcmp(kind, "instance") != 0)
         return;
     follow_instance(s, event);
@@ -168,6 +187,19 @@ static void make_instance(struct story *s)
     seen->spared = how < 2;
 }
 
+static void make_pool(struct story *s)
+{
+    struct change *c = request(&s->sim, target_pool_create, NULL);
+    struct target_pool_spec *spec = &c->request.target_pool;
+
+    spec->has_targets = true;
+    spec->target_count = s->seen_count;
+    spec->targets = arena_alloc(&c->arena, s->seen_count * sizeof(*spec->targets));
+    for (size_t i = 0; i < s->seen_count; i++)
+        spec->targets[i].instance_id = s->seen[i].id;
+    snprintf(s->pool, ID_MAX, "%s", text(accepted(&s->sim, c), "id"));
+}
+
 static void draw_settings(struct story *s, int instances)
 {
     struct chaos_settings *set = &s->set;
@@ -198,6 +230,7 @@ static void begin(struct story *s)
         takes_a_while(s, timed[i]);
     for (int i = 0; i < instances; i++)
         make_instance(s);
+    make_pool(s);
     draw_settings(s, instances);
     c = request(&s->sim, chaos_start, NULL);
     c->request.chaos.set = s->set;
@@ -214,6 +247,21 @@ static int64_t sum(const json_t *counts)
     return total;
 }
 
+static void targets_are_as_their_instances(struct story *s)
+{
+    json_t *target, *targets = json_object_get(look(&s->sim, KIND_TARGET_POOL, s->pool), "targets");
+    size_t n;
+
+    json_array_foreach(targets, n, target)
+    {
+        bool healthy = strcmp(text(target, "health"), "healthy") == 0;
+
+        if (healthy != find(s, text(target, "instance_id"))->running)
+            fail_msg("target %s is %s", text(target, "instance_id"), text(target, "health"));
+    }
+    assert_true(n > 0);
+}
+
 static void all_that_it_took_is_back(struct story *s)
 {
     for (size_t i = 0; i < s->seen_count; i++)
@@ -222,6 +270,7 @@ static void all_that_it_took_is_back(struct story *s)
     for (int zone = 0; s->set.respawn && zone < ZONES; zone++)
         assert_int_equal(running_in(s, zone), s->at_first[zone]);
     assert_int_equal(s->faults, 0);
+    targets_are_as_their_instances(s);
 }
 
 static void end(struct story *s)
@@ -263,7 +312,7 @@ static void limits_hold_at_every_moment_and_all_come_back(void **unused)
 {
     const char *again = getenv("STORY"); // STORY=n replays what was printed
     uint64_t seed = again ? strtoull(again, NULL, 10) : random_seed();
-    int64_t done = 0, skipped = 0, outages = 0, checked = 0;
+    int64_t done = 0, skipped = 0, outages = 0, checked = 0, failures = 0;
 
     (void)unused;
     for (uint64_t round = 0; round < ROUNDS; round++) {
@@ -275,11 +324,12 @@ static void limits_hold_at_every_moment_and_all_come_back(void **unused)
         skipped += s->skipped;
         outages += s->outages;
         checked += s->checked;
+        failures += s->failures;
         free(s);
     }
     printf("%d moments; %d misfortunes, %d of them outages; %d skipped\n", (int)checked, (int)done,
            (int)outages, (int)skipped);
-    assert_true(checked > 1000 && done > 500 && outages > 5 && skipped > 500);
+    assert_true(checked > 1000 && done > 500 && outages > 5 && skipped > 500 && failures > 100);
 }
 
 static void nothing_takes_the_place_of_what_went_with_its_project(void **unused)

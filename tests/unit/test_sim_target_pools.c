@@ -61,6 +61,41 @@ static void a_pool_shows_its_health_check_with_defaults(void **state)
     free(check);
 }
 
+static void tell(struct sim *s, change_apply *apply, const char *pool, struct target_ref ref)
+{
+    struct change *c = request(s, apply, pool);
+
+    c->request.target = ref;
+    accepted(s, c);
+}
+
+static void a_target_fails_its_check_until_it_is_healed_or_its_instance_comes_up(void **state)
+{
+    struct sim *s = *state;
+    char *i = create_instance(s, NULL);
+    struct target_ref refs[] = {{.address = "192.0.2.1"}, {.instance_id = i}};
+    char *pool = create_pool(s, refs, 2);
+    int64_t revision;
+
+    for (size_t n = 0; n < 2; n++) {
+        tell(s, target_pool_fail_target, pool, refs[n]);
+        assert_health(s, pool, n, "unhealthy health-check-failed");
+        tell(s, target_pool_heal_target, pool, refs[n]);
+        assert_health(s, pool, n, "healthy");
+    }
+    tell(s, target_pool_fail_target, pool, refs[1]);
+    act(s, instance_stop, i);
+    assert_health(s, pool, 1, "unhealthy instance-not-running");
+    revision = cloud_revision(s->cloud);
+    tell(s, target_pool_heal_target, pool, refs[1]); // it is no check that fails
+    tell(s, target_pool_fail_target, pool, refs[1]);
+    assert_int_equal(cloud_revision(s->cloud), revision);
+    act(s, instance_start, i);
+    assert_health(s, pool, 1, "healthy");
+    free(pool);
+    free(i);
+}
+
 static void health_follows_the_instance(void **state)
 {
     struct sim *s = *state;
@@ -279,6 +314,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_pool_shows_its_health_check_with_defaults),
         TEST(health_follows_the_instance),
+        TEST(a_target_fails_its_check_until_it_is_healed_or_its_instance_comes_up),
         TEST(a_new_target_is_initial_for_its_latency),
         TEST(the_pool_is_due_with_the_first_of_its_targets),
         TEST(a_removed_target_drains_and_is_gone),
