@@ -19,7 +19,7 @@ static int set_effect(const struct command *c, json_t *body, struct failure *f)
     int rc = fault_effect_given(c, &effect, f);
 
     if (rc == EXIT_OK && effect == NULL)
-        rc = fail(f, EXIT_USAGE, "what shall happen? --error, --latency, ...; see --help");
+        return fail(f, EXIT_USAGE, "what shall happen? --error, --latency, ...; see --help");
     if (rc == EXIT_OK)
         rc = effect->make(args_value(c, effect->flag), &made, f);
     if (rc != EXIT_OK)
