@@ -58,12 +58,18 @@ static int follow_once(struct http *h, const char *path, int64_t deadline_ns, st
 {
     int64_t left = deadline_ns == INT64_MAX ? 0 : deadline_ns - clock_monotonic();
 
+    int rc;
+
     if (left < 0 || (left == 0 && deadline_ns != INT64_MAX))
         return fail(f, EXIT_TIMEOUT, "timed out (--timeout)");
     fo->heard = false;
     sse_restart(&fo->sse);
     http_set_timeout(h, left);
-    return http_stream(h, path, fo->sse.id, on_bytes, fo, out_ended, f);
+    rc = http_stream(h, path, fo->sse.id, on_bytes, fo, out_ended, f);
+    if (rc != EXIT_TIMEOUT || !fo->heard)
+        return rc;
+    f->code = EXIT_OK; // it did answer
+    return fail(f, EXIT_TIMEOUT, "timed out (--timeout)");
 }
 
 int events_follow(struct http *h, int64_t since, const char *kind, int64_t deadline_ns,

@@ -286,3 +286,7 @@ def test_completion_offers_the_names_of_the_cloud(cli):
     cli("instance", "create", "web-1")
     assert cli.lines("__complete", "terminate", "") == ["web-1\trunning"]
     assert "mock-1a" in cli("__complete", "ls", "--zone", "")
+
+
+def test_a_stream_that_is_only_followed_for_a_while_is_not_said_to_be_silent(cli):
+    assert "mockcloud: timed out (--timeout)" in cli.error("events", "--follow", "--timeout", "300ms", code="timeout")
