@@ -57,7 +57,6 @@ static int follow_once(struct http *h, const char *path, int64_t deadline_ns, st
                        bool *out_ended, struct failure *f)
 {
     int64_t left = deadline_ns == INT64_MAX ? 0 : deadline_ns - clock_monotonic();
-
     int rc;
 
     if (left < 0 || (left == 0 && deadline_ns != INT64_MAX))
