@@ -30,7 +30,7 @@ int due_look_up(struct cloud *cloud, struct error *err);
 // Fires what is due by `up_to` in the open batch, at most `limit`, in (due, revision) order; how
 // many, or an error. `stepping`: moves the clock to each deadline first.
 int due_fire(struct cloud *cloud, int64_t up_to, int limit, bool stepping, struct error *err);
-// The same in a batch of its own, which is left open for batch_finish. Savepoints cost a third of
+// The same in a batch of its own, which is left open for batch_finish. Savepoints cost a fifth of
 // such a batch and nothing is expected to fail in it. So it is tried without them (`at_once`), and
 // done over with them if something that has written already fails.
 int due_batch(struct cloud *cloud, int64_t up_to, bool stepping, struct txn_mark *mark,

@@ -1,6 +1,6 @@
 // Readers that nobody uses, for whoever reads next. One that is put back keeps its snapshot for as
 // long as nothing has been committed since, so that reading an unchanged database again opens no
-// transaction: a quarter of what a GET costs otherwise.
+// transaction: a sixth of what a GET costs otherwise.
 //
 // `version` is even between commits and odd while one is under way; whoever reads it after a commit
 // has been told finds another one than before. So no reader sees an older state than an answer that
