@@ -229,8 +229,9 @@ static int strike_zone(struct txn *t, struct chaos *c, struct error *err)
     struct chaos_fall fall;
     int rc = draw_zone(t, c, &c->last_zone, err);
 
-    if (rc == 0)
-        rc = chaos_outage_check(t, c, c->last_zone, &fall, err);
+    if (rc < 0)
+        return rc;
+    rc = chaos_outage_check(t, c, c->last_zone, &fall, err);
     if (rc < 0)
         return rc;
     if (c->set.dry_run) {

@@ -280,9 +280,10 @@ int relations_delete(struct store *s, enum kind kind, int64_t seq, struct error 
     sqlite3_stmt *st;
     int result = tags_delete(s, kind, seq, err);
 
-    if (result == 0)
-        result = owner_statement(s, USE_REFERENCES_DELETE,
-                                 "DELETE FROM reference WHERE kind = ?1 AND owner = ?2", kind, seq,
-                                 &st, err);
+    if (result < 0)
+        return result;
+    result = owner_statement(s, USE_REFERENCES_DELETE,
+                             "DELETE FROM reference WHERE kind = ?1 AND owner = ?2", kind, seq, &st,
+                             err);
     return result < 0 ? result : statement_run(&s->c, st, err);
 }

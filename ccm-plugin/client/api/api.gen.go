@@ -49,13 +49,14 @@ func (e CallMethod) Valid() bool {
 
 // Defines values for ChaosLastAction.
 const (
-	ChaosLastActionApiErrors  ChaosLastAction = "api_errors"
-	ChaosLastActionInterrupt  ChaosLastAction = "interrupt"
-	ChaosLastActionReboot     ChaosLastAction = "reboot"
-	ChaosLastActionSlowApi    ChaosLastAction = "slow_api"
-	ChaosLastActionStop       ChaosLastAction = "stop"
-	ChaosLastActionTerminate  ChaosLastAction = "terminate"
-	ChaosLastActionZoneOutage ChaosLastAction = "zone_outage"
+	ChaosLastActionApiErrors     ChaosLastAction = "api_errors"
+	ChaosLastActionInterrupt     ChaosLastAction = "interrupt"
+	ChaosLastActionReboot        ChaosLastAction = "reboot"
+	ChaosLastActionSlowApi       ChaosLastAction = "slow_api"
+	ChaosLastActionStop          ChaosLastAction = "stop"
+	ChaosLastActionTargetFailure ChaosLastAction = "target_failure"
+	ChaosLastActionTerminate     ChaosLastAction = "terminate"
+	ChaosLastActionZoneOutage    ChaosLastAction = "zone_outage"
 )
 
 // Valid indicates whether the value is a known member of the ChaosLastAction enum.
@@ -70,6 +71,8 @@ func (e ChaosLastAction) Valid() bool {
 	case ChaosLastActionSlowApi:
 		return true
 	case ChaosLastActionStop:
+		return true
+	case ChaosLastActionTargetFailure:
 		return true
 	case ChaosLastActionTerminate:
 		return true
@@ -1278,13 +1281,14 @@ type Chaos struct {
 
 	// Done What was done, or would have been in a dry run.
 	Done struct {
-		ApiErrors  *int64 `json:"api_errors,omitempty"`
-		Interrupt  *int64 `json:"interrupt,omitempty"`
-		Reboot     *int64 `json:"reboot,omitempty"`
-		SlowApi    *int64 `json:"slow_api,omitempty"`
-		Stop       *int64 `json:"stop,omitempty"`
-		Terminate  *int64 `json:"terminate,omitempty"`
-		ZoneOutage *int64 `json:"zone_outage,omitempty"`
+		ApiErrors     *int64 `json:"api_errors,omitempty"`
+		Interrupt     *int64 `json:"interrupt,omitempty"`
+		Reboot        *int64 `json:"reboot,omitempty"`
+		SlowApi       *int64 `json:"slow_api,omitempty"`
+		Stop          *int64 `json:"stop,omitempty"`
+		TargetFailure *int64 `json:"target_failure,omitempty"`
+		Terminate     *int64 `json:"terminate,omitempty"`
+		ZoneOutage    *int64 `json:"zone_outage,omitempty"`
 	} `json:"done"`
 
 	// Down What waits to be brought back; in a dry run, what would be down as of the last misfortune.
@@ -1307,7 +1311,13 @@ type Chaos struct {
 		Message *string          `json:"message,omitempty"`
 		Number  int64            `json:"number"`
 		Outcome ChaosLastOutcome `json:"outcome"`
-		Zone    *string          `json:"zone,omitempty"`
+
+		// Target Of a target_failure: an instance, or an address.
+		Target *string `json:"target,omitempty"`
+
+		// TargetPoolId Of a target_failure.
+		TargetPoolId *string `json:"target_pool_id,omitempty"`
+		Zone         *string `json:"zone,omitempty"`
 	} `json:"last,omitempty"`
 
 	// Limits Bounds of what is down at once; 0: none.
@@ -1338,13 +1348,14 @@ type Chaos struct {
 
 	// Skipped What a limit or the cloud did not allow.
 	Skipped struct {
-		ApiErrors  *int64 `json:"api_errors,omitempty"`
-		Interrupt  *int64 `json:"interrupt,omitempty"`
-		Reboot     *int64 `json:"reboot,omitempty"`
-		SlowApi    *int64 `json:"slow_api,omitempty"`
-		Stop       *int64 `json:"stop,omitempty"`
-		Terminate  *int64 `json:"terminate,omitempty"`
-		ZoneOutage *int64 `json:"zone_outage,omitempty"`
+		ApiErrors     *int64 `json:"api_errors,omitempty"`
+		Interrupt     *int64 `json:"interrupt,omitempty"`
+		Reboot        *int64 `json:"reboot,omitempty"`
+		SlowApi       *int64 `json:"slow_api,omitempty"`
+		Stop          *int64 `json:"stop,omitempty"`
+		TargetFailure *int64 `json:"target_failure,omitempty"`
+		Terminate     *int64 `json:"terminate,omitempty"`
+		ZoneOutage    *int64 `json:"zone_outage,omitempty"`
 	} `json:"skipped"`
 
 	// StartedAt Cloud time.
@@ -1411,13 +1422,14 @@ type ChaosProfileList struct {
 
 // ChaosRates How often per hour, on average, in the whole cloud.
 type ChaosRates struct {
-	ApiErrors  *float32 `json:"api_errors,omitempty"`
-	Interrupt  *float32 `json:"interrupt,omitempty"`
-	Reboot     *float32 `json:"reboot,omitempty"`
-	SlowApi    *float32 `json:"slow_api,omitempty"`
-	Stop       *float32 `json:"stop,omitempty"`
-	Terminate  *float32 `json:"terminate,omitempty"`
-	ZoneOutage *float32 `json:"zone_outage,omitempty"`
+	ApiErrors     *float32 `json:"api_errors,omitempty"`
+	Interrupt     *float32 `json:"interrupt,omitempty"`
+	Reboot        *float32 `json:"reboot,omitempty"`
+	SlowApi       *float32 `json:"slow_api,omitempty"`
+	Stop          *float32 `json:"stop,omitempty"`
+	TargetFailure *float32 `json:"target_failure,omitempty"`
+	Terminate     *float32 `json:"terminate,omitempty"`
+	ZoneOutage    *float32 `json:"zone_outage,omitempty"`
 }
 
 // ChaosStart A profile, rates, or both: the rates take the place of the profile's.
