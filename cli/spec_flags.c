@@ -136,7 +136,7 @@ const struct flag flags_create[] = {
     END};
 
 const struct flag flags_instance_create[] = {
-    BODY_TEXT("zone", "zone", "ZONE", "default: the first zone"),
+    BODY_TEXT("zone", "zone", "ZONE", "default: the first that is available"),
     BODY_TEXT("type", "type", "TYPE", "default: the first instance type"),
     BODY_CHOICE("lifecycle", "lifecycle", "LIFECYCLE", "on-demand,spot", "default on-demand"),
     BODY_CHOICE("backend", "backend", "BACKEND", "none,virtual-node,docker",

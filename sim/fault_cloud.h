@@ -24,6 +24,10 @@ bool fault_holds_target(struct txn *t, const char *transition, struct resource *
 // lists is not asked about.
 int fault_admit(struct txn *t, const struct resource *r, struct error *err);
 
+// Whether an outage of the caller's project, or of all, refuses the operation in this zone whatever
+// it is about: asked by whoever chooses a zone, so it counts as no match.
+bool fault_zone_is_down(struct txn *t, const char *zone);
+
 // A rule is about to be stored, new or changed: refuses what cannot be, and schedules its outage
 // (sim/fault_outage.c).
 int fault_outage_schedule(struct txn *t, struct fault *f, struct error *err);

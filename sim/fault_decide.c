@@ -1,6 +1,7 @@
 // Deciding: which rules a call meets, which of those fire, and how a firing is told.
 #include "base/glob.h"
 #include "sim/cloud_internal.h"
+#include "sim/fault_cloud.h"
 #include "sim/fault_internal.h"
 
 #include <stdlib.h>
@@ -356,6 +357,37 @@ void fault_decide(struct cloud *cloud, const struct fault_call *call, struct fau
         }
     }
     fault_index_release(index);
+}
+
+// Not what only some instances or only some calls meet.
+static bool downs_zone(const struct fault_rule *rule, struct txn *t, const char *zone)
+{
+    const struct fault *f = rule->fault;
+    const struct fault_when *w = &f->when;
+    const struct fault_call call = {.txn = t};
+
+    return f->effect.type == FAULT_ZONE_OUTAGE && rule->place != 0 &&
+           strcmp(f->effect.zone, zone) == 0 && (f->r.project == 0 || f->r.project == t->project) &&
+           !f->match.has_resource && f->match.scope < 0 && f->match.user_agent == NULL &&
+           w->after == 0 && w->first == 0 && w->every == 0 && w->probability >= 1 &&
+           w->times == 0 && is_time(t->cloud, &call, w);
+}
+
+bool fault_zone_is_down(struct txn *t, const char *zone)
+{
+    struct fault_index *index = faults_acquire(t->cloud->faults);
+    bool down = false;
+
+    if (index == NULL || t->operation == NULL) {
+        fault_index_release(index);
+        return false;
+    }
+    struct fault_list list = fault_index_find(index, t->operation);
+    for (size_t i = 0; i < list.count && !down; i++) {
+        down = downs_zone(list.rules[i], t, zone);
+    }
+    fault_index_release(index);
+    return down;
 }
 
 void fault_verdict_fini(struct fault_verdict *v)

@@ -75,32 +75,61 @@ static void give_reason(struct resource *r, enum instance_event event)
 
 // --- create ---
 
-static int first_id(struct txn *t, enum kind kind, const char *field, const char **out,
+// The first one that is in none of these states; *out is kept when there is none. Three-way.
+static int first_id(struct txn *t, enum kind kind, uint32_t not_states, const char **out,
                     struct error *err)
 {
     static const char *const any[KIND_COLUMNS_MAX];
     struct row row;
-    int rc = store_get_by_columns(t->store, kind, 0, any, 0, t->arena, &row, err);
+    int rc = store_get_by_columns(t->store, kind, 0, any, not_states, t->arena, &row, err);
 
-    if (rc == 0)
-        return error_set(err, ERROR_INVALID, field, "there is no %s to choose from", field);
     if (rc > 0)
         *out = row.id;
-    return rc < 0 ? rc : 0;
+    return rc;
 }
 
 // The zone or instance type of this name; NULL: the first.
 static int find_catalogued(struct txn *t, enum kind kind, const char *field, const char *name,
                            struct resource **out, struct error *err)
 {
-    int rc = name ? 0 : first_id(t, kind, field, &name, err);
+    int rc = name ? 1 : first_id(t, kind, 0, &name, err);
 
-    if (rc < 0)
-        return rc;
-    rc = txn_find(t, kind, 0, name, out, err);
+    if (rc == 0)
+        return error_set(err, ERROR_INVALID, field, "there is no %s to choose from", field);
+    if (rc > 0)
+        rc = txn_find(t, kind, 0, name, out, err);
     if (rc == 0)
         return error_set(err, ERROR_INVALID, field, "%s %s does not exist", field, name);
     return rc < 0 ? rc : 0;
+}
+
+// The first zone that is open to the project; *out is kept when there is none.
+static int first_open_zone(struct txn *t, const char **out, struct error *err)
+{
+    const struct store_match open = {.kind = KIND_ZONE, .states = 1U << ZONE_AVAILABLE};
+    const char **ids;
+    size_t count = 0;
+    int rc;
+
+    if (!fault_any(t->cloud)) { // the usual case needs no list
+        rc = first_id(t, KIND_ZONE, ~(1U << ZONE_AVAILABLE), out, err);
+        return rc < 0 ? rc : 0;
+    }
+    rc = store_match_ids(t->store, &open, t->arena, &ids, &count, err);
+    for (size_t n = 0; rc == 0 && n < count; n++)
+        if (!fault_zone_is_down(t, ids[n])) {
+            *out = ids[n];
+            break;
+        }
+    return rc;
+}
+
+// Where nobody has said where; when all zones are down, the first one refuses.
+static int find_zone(struct txn *t, const char *name, struct resource **out, struct error *err)
+{
+    int rc = name ? 0 : first_open_zone(t, &name, err);
+
+    return rc < 0 ? rc : find_catalogued(t, KIND_ZONE, "zone", name, out, err);
 }
 
 static int check_open(const struct resource *zone, struct error *err)
@@ -169,7 +198,7 @@ int instance_create(struct txn *t, struct change *c, struct error *err)
     struct instance *i;
     int rc;
 
-    rc = find_catalogued(t, KIND_ZONE, "zone", spec->zone, &zone, err);
+    rc = find_zone(t, spec->zone, &zone, err);
     if (rc == 0)
         rc = find_catalogued(t, KIND_INSTANCE_TYPE, "type", spec->type, &type, err);
     if (rc < 0)

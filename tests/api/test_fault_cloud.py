@@ -289,8 +289,19 @@ def test_the_outage_of_a_project_is_nobody_else_s(server, api, connect):
     assert api.get("/v1/zones/mock-1a")["state"] == "available"
     other.refuse("POST", "/v1/instances", {"zone": "mock-1a"}, status=409, code="zone_unavailable")
     api.instance(zone="mock-1a")
+    assert (api.instance()["zone"], other.instance()["zone"]) == ("mock-1a", "mock-1b")
     forget(api, outage)
     assert state(other, theirs) == "running"
+    assert other.instance()["zone"] == "mock-1a"
+
+
+def test_without_a_zone_an_instance_is_made_where_there_is_no_outage(api):
+    down = [rule(api, "*", {"zone_outage": {"zone": zone}}) for zone in ("mock-1a", "mock-1b", "mock-1c")]
+    api.refuse("POST", "/v1/instances", {}, status=409, code="zone_unavailable", field="zone")
+    forget(api, down[2])
+    forget(api, down[1])
+    assert api.instance()["zone"] == "mock-1b"
+    api.refuse("POST", "/v1/instances", {"zone": "mock-1a"}, status=409, code="zone_unavailable", field="zone")
 
 
 def test_a_zone_that_was_closed_by_hand_stays_so(api):

@@ -233,12 +233,26 @@ static enum error_code create_one(struct model *m, const struct change *c, const
     return ERROR_NONE;
 }
 
+// Where nobody has said where: the first that is available, or the first that refuses.
+static enum error_code find_zone(struct model *m, const char *name, struct thing **out)
+{
+    enum error_code code = find_catalogued(m, KIND_ZONE, name, out);
+    const struct things *zones = &m->things[KIND_ZONE];
+
+    for (size_t i = 0; code == ERROR_NONE && !name && i < zones->count; i++)
+        if (zones->items[i]->state == ZONE_AVAILABLE) {
+            *out = zones->items[i];
+            break;
+        }
+    return code;
+}
+
 enum error_code model_instance_create(struct model *m, const struct change *c)
 {
     const struct instance_spec *spec = &c->request.instance;
     struct thing *zone, *type;
     char name[NAME_SIZE];
-    enum error_code code = find_catalogued(m, KIND_ZONE, spec->zone, &zone);
+    enum error_code code = find_zone(m, spec->zone, &zone);
 
     if (code == ERROR_NONE)
         code = find_catalogued(m, KIND_INSTANCE_TYPE, spec->type, &type);

@@ -137,14 +137,40 @@ static void an_unavailable_zone_takes_neither_new_nor_started_instances(void **s
     c->request.zone.region = "mock-1";
     c->request.zone.state = ZONE_UNAVAILABLE;
     accepted(s, c);
-    refused(s, request(s, instance_create, NULL), ERROR_ZONE_UNAVAILABLE, "zone",
-            "mock-1a is unavailable");
+    c = request(s, instance_create, NULL);
+    c->request.instance.zone = "mock-1a";
+    refused(s, c, ERROR_ZONE_UNAVAILABLE, "zone", "mock-1a is unavailable");
     refused(s, request(s, instance_start, id), ERROR_ZONE_UNAVAILABLE, "zone",
             "mock-1a is unavailable");
     c = request(s, instance_create, NULL);
     c->request.instance.zone = "mock-1b";
     assert_string_equal(text(accepted(s, c), "zone"), "mock-1b");
     free(id);
+}
+
+static void close_zone(struct sim *s, const char *name)
+{
+    struct change *c = request(s, zone_put, name);
+
+    c->request.zone.region = "mock-1";
+    c->request.zone.state = ZONE_UNAVAILABLE;
+    accepted(s, c);
+}
+
+static void without_a_zone_it_is_the_first_that_is_available(void **state)
+{
+    struct sim *s = *state;
+    struct change *c = request(s, instance_create, NULL);
+
+    assert_string_equal(text(accepted(s, c), "zone"), "mock-1a");
+    close_zone(s, "mock-1a");
+    assert_string_equal(text(accepted(s, request(s, instance_create, NULL)), "zone"), "mock-1b");
+    close_zone(s, "mock-1b");
+    c = request(s, instance_create, NULL);
+    c->request.instance.count = 2;
+    assert_string_equal(text(json_array_get(accepted(s, c), 0), "zone"), "mock-1c");
+    close_zone(s, "mock-1c");
+    refused(s, request(s, instance_create, NULL), ERROR_ZONE_UNAVAILABLE, "zone", "is unavailable");
 }
 
 // --- addresses ---
@@ -518,6 +544,7 @@ int main(void)
         TEST(a_name_is_taken_once),
         TEST(an_unknown_zone_or_type_is_named),
         TEST(an_unavailable_zone_takes_neither_new_nor_started_instances),
+        TEST(without_a_zone_it_is_the_first_that_is_available),
         TEST(given_addresses_are_taken_as_they_are),
         TEST(an_address_belongs_to_one_instance),
         TEST(an_address_listed_twice_is_refused_but_not_under_two_types),

@@ -2171,7 +2171,7 @@ type InstanceCreate struct {
 	// Type Default: the first instance type.
 	Type *string `json:"type,omitempty"`
 
-	// Zone Default: the first zone.
+	// Zone Default: the first zone that is available.
 	Zone *string `json:"zone,omitempty"`
 }
 
