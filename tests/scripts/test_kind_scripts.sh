@@ -91,6 +91,13 @@ wrong() {
   ! MOCKCLOUD_STATE=$work/wrong MOCKCLOUD_CLOCK=sundial "$scripts/ci-start" >"$work/said" 2>&1 && grep -q -- '--clock' "$work/said"
 }
 check 'a server that does not start says why' wrong
+evaluated() { # <what it says> <variable>=<value>...: of a job that goes on with what was printed
+  ! env MOCKCLOUD_STATE="$work/wrong" "${@:2}" sh -ec 'eval "$("$0")"; echo went on' "$scripts/ci-start" >"$work/out" 2>"$work/said" &&
+    [[ ! -s $work/out ]] && grep -q -- "$1" "$work/said"
+}
+check 'the eval of a server that does not start ends the job' evaluated --clock MOCKCLOUD_CLOCK=sundial
+check 'the eval of a cluster that does not start ends the job' evaluated 'unknown argument --no-such' MOCKCLOUD_KIND=true \
+  MOCKCLOUD_KIND_ARGS=--no-such
 
 echo "$examined examined, $failed failed"
 ((examined > 0 && failed == 0))
