@@ -8,11 +8,16 @@
 # is_ours <pid> [<component>]
 is_ours() {
   local -a arguments=()
+  local argument
   [[ $1 =~ ^[0-9]+$ && -r /proc/$1/cmdline ]] || return 1
   mapfile -d '' -t arguments <"/proc/$1/cmdline" 2>/dev/null || return 1
   ((${#arguments[@]} > 1)) || return 1 # gone, or a zombie
   [[ -z ${2-} || ${arguments[0]##*/} == "$2" ]] || return 1
-  printf '%s\n' "${arguments[@]:1}" | grep -qF -- "=$state/"
+  # no pipe into grep -q: it may end before all is written, and with pipefail that would be a "no"
+  for argument in "${arguments[@]:1}"; do
+    [[ $argument == *"=$state/"* ]] && return 0
+  done
+  return 1
 }
 
 # pid_of <component>: of the running one; fails if there is none
