@@ -35,6 +35,7 @@ check() {
 says() { grep -qF -- "$1" "$work/output"; }
 # is <value> <value>
 is() { [[ $1 == "$2" ]]; }
+first_line() { head -n 1 "$work/output" | grep -q -- "$1"; }
 one_line() { [[ $(wc -l <"$work/output") == 1 ]]; }
 # the pattern does not stand on grep's own command line
 nothing_left() { ! grep -slF -f <(printf '=%s/\n' "$work") /proc/[0-9]*/cmdline | grep -q .; }
@@ -64,6 +65,7 @@ tour() {
   code=$?
   check 'the tour ends with exit code 0' is "$code" 0
   check 'the Node of a terminated instance goes' says 'Node node-a is gone from the API server'
+  check 'its first line says where the cloud is' first_line '] mock cloud on 127\.0\.0\.1:[1-9][0-9]*$'
   check 'because the cloud provider says so' says 'because it does not exist in the cloud provider'
   check 'and no process is left' nothing_left
 }
