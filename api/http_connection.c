@@ -8,6 +8,7 @@
 #include "api/stream.h"
 #include "base/decimal.h"
 #include "base/log.h"
+#include "base/timefmt.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -138,6 +139,15 @@ static void put_limits(struct MHD_Response *response, const struct reply *reply)
     }
 }
 
+// Who may not ask for the clock, and who would rather not ask twice, learns the age of things so.
+static void put_time(struct MHD_Response *response, const struct exchange *x)
+{
+    char text[TIME_TEXT_MAX];
+
+    time_format(cloud_now(x->request.api->cloud), text);
+    MHD_add_response_header(response, "X-Mockcloud-Time", text);
+}
+
 static void put_headers(struct MHD_Response *response, const struct exchange *x)
 {
     const struct reply *reply = &x->request.reply;
@@ -158,6 +168,8 @@ static void put_headers(struct MHD_Response *response, const struct exchange *x)
         put_allow(response, reply->allowed);
     if (reply->status == 401)
         MHD_add_response_header(response, "WWW-Authenticate", "Bearer realm=\"mockcloud\"");
+    if (reply->status == 200 || reply->status == 201 || reply->status == 202)
+        put_time(response, x);
     if (x->request.stream)
         MHD_add_response_header(response, "Cache-Control", "no-store");
     put_limits(response, reply);

@@ -163,34 +163,18 @@ void output_age(int64_t age_ns, struct buffer *cell)
         buffer_printf(cell, "%" PRId64 "d", s / 86400);
 }
 
-// Cloud time, asked for once; what may not read the clock sees times instead of ages.
-static void learn_now(struct output *out)
+// As of the answer that it stands in; without cloud time it is the time itself.
+static void append_age(const struct output *out, struct buffer *cell, const json_t *value)
 {
-    struct failure ignored = {0};
-    json_t *clock = NULL;
-    const char *now;
-
-    out->now_denied = true;
-    if (out->http != NULL && http_get(out->http, kind_clock.path, &clock, &ignored) == EXIT_OK) {
-        now = json_string_value(json_object_get(clock, "now"));
-        out->now_denied = now == NULL || time_parse(now, &out->now_ns, NULL) != 0;
-    }
-    out->now_known = true;
-    json_decref(clock);
-}
-
-static void append_age(struct output *out, struct buffer *cell, const json_t *value)
-{
-    int64_t created;
+    int64_t created, now;
 
     if (!json_is_string(value))
         return;
-    if (!out->now_known)
-        learn_now(out);
-    if (out->now_denied || time_parse(json_string_value(value), &created, NULL) != 0)
+    if (out->http == NULL || !http_cloud_time(out->http, &now) ||
+        time_parse(json_string_value(value), &created, NULL) != 0)
         append_scalar(cell, value);
     else
-        output_age(out->now_ns - created, cell);
+        output_age(now - created, cell);
 }
 
 // A terminal obeys control characters, and tags may hold any: show '?' for C0, DEL and C1.

@@ -328,6 +328,15 @@ int http_get(struct http *h, const char *path, json_t **out, struct failure *f)
     return http_send(h, &(struct http_request){.method = "GET", .path = path}, out, f);
 }
 
+bool http_cloud_time(struct http *h, int64_t *out_ns)
+{
+    struct curl_header *header;
+
+    return curl_easy_header(h->curl, "X-Mockcloud-Time", 0, CURLH_HEADER, -1, &header) ==
+               CURLHE_OK &&
+           time_parse(header->value, out_ns, NULL) == 0;
+}
+
 int http_stream(struct http *h, const char *path, int64_t last_id, http_sink *sink, void *user,
                 bool *out_ended, struct failure *f)
 {

@@ -33,6 +33,9 @@ void http_set_timeout(struct http *h, int64_t ns);
 int http_send(struct http *h, const struct http_request *request, json_t **out, struct failure *f);
 int http_get(struct http *h, const char *path, json_t **out, struct failure *f);
 
+// Cloud time when the last answer was sent: false when it did not say.
+bool http_cloud_time(struct http *h, int64_t *out_ns);
+
 // Reads a stream of server-sent events until `sink` returns false (EXIT_OK), the stream ends
 // (EXIT_OK with *out_ended set) or it fails. `last_id` < 0: from what the path says.
 typedef bool http_sink(void *user, const char *bytes, size_t length);

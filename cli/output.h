@@ -14,10 +14,7 @@ enum output_format { OUTPUT_TABLE, OUTPUT_WIDE, OUTPUT_JSON, OUTPUT_NAME, OUTPUT
 struct output {
     FILE *file;
     enum output_format format;
-    struct http *http; // asked for cloud time when ages are to be shown; NULL: times are shown
-    int64_t now_ns;    // cloud time, once known
-    bool now_known;
-    bool now_denied; // the clock may not be read: show times
+    struct http *http; // knows cloud time, for ages; NULL: times are shown
 };
 
 void output_init(struct output *out, FILE *file, const struct command *c, struct http *http);

@@ -17,6 +17,17 @@ def test_a_manual_clock_starts_at_its_epoch_and_stands(api):
     assert api.get("/sim/v1/clock")["now"] == clock["now"]
 
 
+def test_answers_that_succeed_carry_cloud_time_also_to_a_tenant(server, api, connect):
+    token = api.post("/sim/v1/projects/default/tokens", {"scope": "cloud"})["token"]
+    tenant = connect(server, token=token)
+    tenant.refuse("GET", "/sim/v1/clock", status=403, code="forbidden")
+    api.advance("90s")
+    for method, path in (("GET", "/v1/instances"), ("GET", "/v1/zones/mock-1a"), ("POST", "/v1/instances")):
+        answer = tenant.request(method, path, json={} if method == "POST" else None)
+        assert answer.headers["x-mockcloud-time"] == "2026-01-01T00:01:30.000Z"
+    assert "x-mockcloud-time" not in tenant.request("GET", "/v1/instances/i-0").headers
+
+
 @pytest.mark.parametrize("by,now", [
     ("90s", "2026-01-01T00:01:30.000Z"), ("1h30m", "2026-01-01T01:30:00.000Z"), ("1ms", "2026-01-01T00:00:00.001Z"),
     ("0s", "2026-01-01T00:00:00.000Z"), ("1.5s", "2026-01-01T00:00:01.500Z"), ("24h", "2026-01-02T00:00:00.000Z"),

@@ -24,6 +24,7 @@ class Reply:
     length: int = -1     # a wrong Content-Length: the connection ends before that
     chunks: list = field(default_factory=list)  # instead of body: written and flushed one by one, then the end
     hang: bool = False   # answer nothing until the server closes
+    now: str = ""        # cloud time, as the answer says it
 
     @staticmethod
     def problem(status, code, detail, **more):
@@ -104,6 +105,8 @@ class ScriptedServer:
             handler.send_header("Connection", "close")
         elif reply.status != 204:
             handler.send_header("Content-Length", str(len(body) if reply.length < 0 else reply.length))
+        if reply.now:
+            handler.send_header("X-Mockcloud-Time", reply.now)
         handler.end_headers()
         for chunk in reply.chunks:
             handler.wfile.write(chunk)

@@ -181,7 +181,10 @@ def test_projects_are_apart_and_tokens_open_them(cli):
     assert cli.lines("ls", "-o", "name", env=theirs) == ["theirs"] == cli.lines("ls", "-o", "name", "--project", "team-a")
     assert cli.lines("ls", "-o", "name") == ["mine"]
     cli("clock", "get", env=theirs, code="denied")
-    assert "T00:" in cli.lines("ls", env=theirs)[1]  # no ages without the clock
+    asked = cli.json("calls", "ls", "--all-projects", "--op", "clock.get")
+    cli("clock", "advance", "3h")
+    assert cli.lines("ls", env=theirs)[1].split()[-1] == "3h"
+    assert cli.json("calls", "ls", "--all-projects", "--op", "clock.get") == asked  # an age needs no question that is refused
     assert "team-a" in cli.lines("project", "ls", "-o", "name")
 
 
