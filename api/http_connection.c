@@ -60,6 +60,7 @@ static const struct {
     FIELD("If-None-Match", if_none_match),
     FIELD("Last-Event-ID", last_event_id),
     FIELD("Authorization", authorization),
+    FIELD("Content-Encoding", content_encoding),
     FIELD("Idempotency-Key", idempotency_key),
     FIELD("X-Mockcloud-Project", project),
 #undef FIELD

@@ -107,11 +107,24 @@ static int check_content_type(const struct request *r, struct error *err)
     return error_set(err, ERROR_MEDIA_TYPE, "Content-Type", "must be %s", json);
 }
 
+// Bodies are read as they come.
+static int check_content_encoding(const struct request *r, struct error *err)
+{
+    const char *coding = r->headers.content_encoding;
+
+    if ((r->body.length == 0 && !r->upload) || !coding || *coding == '\0' ||
+        strcasecmp(coding, "identity") == 0)
+        return 0;
+    return error_set(err, ERROR_MEDIA_TYPE, "Content-Encoding", "must be identity, or not be sent");
+}
+
 int request_handle(struct request *r, struct error *err)
 {
     const struct schema *schema = r->endpoint->body;
     bool absent = schema && schema->optional && r->body.length == 0;
 
+    if (check_content_encoding(r, err) < 0)
+        return -ERROR_MEDIA_TYPE;
     if (schema && !absent && check_content_type(r, err) < 0)
         return -ERROR_MEDIA_TYPE;
     r->reply.status = r->endpoint->status;

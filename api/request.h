@@ -10,8 +10,8 @@
 
 // The header fields that we read; NULL: not sent. Borrowed from the connection.
 struct headers {
-    const char *authorization, *host, *origin, *project, *content_type, *accept, *if_match,
-        *if_none_match, *idempotency_key, *last_event_id, *user_agent;
+    const char *authorization, *host, *origin, *project, *content_type, *content_encoding, *accept,
+        *if_match, *if_none_match, *idempotency_key, *last_event_id, *user_agent;
 };
 
 // What a token bucket says of itself: the headers RateLimit-Limit, -Remaining and -Reset.

@@ -1,5 +1,6 @@
 """What is refused, and how: one problem per mistake, naming the field."""
 
+import gzip
 import json
 
 import httpx
@@ -177,6 +178,25 @@ def test_a_too_deep_body_is_refused(api, depth, opening, closing):
 def test_a_body_of_another_type_is_refused(api, content_type):
     api.refuse("POST", "/v1/instances", content=b"{}", headers={"Content-Type": content_type}, status=415,
                code="unsupported_media_type")
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "identity, gzip", "br"])
+def test_a_coded_body_is_refused_naming_the_header(api, coding):
+    headers = {"Content-Type": "application/json", "Content-Encoding": coding}
+    api.refuse("POST", "/v1/instances", content=gzip.compress(b"{}"), headers=headers, status=415,
+               code="unsupported_media_type", field="Content-Encoding")
+    api.refuse("PUT", "/sim/v1/snapshot", content=b"x", headers={**headers, "Content-Type": "application/vnd.sqlite3"},
+               status=415, code="unsupported_media_type", field="Content-Encoding")
+
+
+@pytest.mark.parametrize("coding", ["identity", "Identity", ""])
+def test_a_body_that_is_not_coded_is_taken(api, coding):
+    headers = {"Content-Type": "application/json", "Content-Encoding": coding}
+    api.call("POST", "/v1/instances", content=b"{}", headers=headers, expect=201)
+
+
+def test_without_a_body_its_coding_does_not_matter(api):
+    assert api.get("/v1/instances", headers={"Content-Encoding": "gzip"})["items"] == []
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8", "Application/JSON"])
