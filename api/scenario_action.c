@@ -85,10 +85,11 @@ static const char *json_of(struct compiling *c, const struct node *node, const c
     return text;
 }
 
-// The node that an error's path leads to, as far as it does.
-static const struct node *node_at(const struct node *node, const char *path)
+// The node that an error's path leads to, as far as it does; *inout is then the rest of it.
+static const struct node *node_at(const struct node *node, const char **inout)
 {
-    while (*path) {
+    while (**inout) {
+        const char *path = *inout;
         size_t length = strcspn(path, ".[");
         const struct node *next = NULL;
 
@@ -104,10 +105,19 @@ static const struct node *node_at(const struct node *node, const char *path)
         if (!next)
             return node;
         node = next;
-        path += length;
-        path += *path == '.';
+        *inout = path + length + (path[length] == '.');
     }
     return node;
+}
+
+// Where an error's field is, or would be: what the body lacks has the place of what lacks it.
+static struct node place_of(struct compiling *c, const struct node *body, const char *field)
+{
+    struct node at = *node_at(body, &field);
+    const char *separator = *at.path && *field && *field != '[' ? "." : "";
+
+    at.path = arena_printf(c->arena, "%s%s%s", at.path, separator, field);
+    return at;
 }
 
 // PUT: what its body must have and does not keeps its value, so that is no error here.
@@ -124,14 +134,14 @@ static int check_body(struct compiling *c, const struct node *node, const struct
     void *scratch = arena_alloc(c->arena, sizeof(struct change));
     const struct schema *schema = e->body ? e->body : &body_none;
     struct error err = {0};
-    const struct node *at;
+    struct node at;
 
     if (!body || strstr(body, "${"))
         return 0;
     if (json_in_body(schema, body, strlen(body), c->arena, scratch, &err) == 0 || stays(e, &err))
         return 0;
-    at = node_at(node, err.field);
-    return diagnose(c->d, at, "%s%s%s", err.field, err.field[0] ? ": " : "", err.message);
+    at = place_of(c, node, err.field);
+    return diagnose(c->d, &at, "%s", err.message);
 }
 
 static int read_body(struct compiling *c, const struct node *node, const char *const *without,
