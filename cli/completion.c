@@ -2,6 +2,7 @@
 #include "base/timefmt.h"
 #include "cli/resource.h"
 #include "cli/server_help.h"
+#include "cli/verbs.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -108,6 +109,27 @@ static void offer_names(const struct state *s, const struct kind *kind, const ch
     http_free(http);
 }
 
+static void offer_transitions(const struct state *s)
+{
+    const char *name;
+
+    for (size_t i = 0; (name = server_transition(i)) != NULL; i++)
+        offer(s, name, NULL);
+}
+
+// Calls are of every operation.
+static void offer_operations(const struct state *s, bool for_faults)
+{
+    const char *name;
+    bool faulty;
+
+    for (size_t i = 0; (name = server_operation(i, &faulty)) != NULL; i++)
+        if (!for_faults || faulty)
+            offer(s, name, NULL);
+    if (for_faults)
+        offer_transitions(s);
+}
+
 static void offer_value(const struct state *s)
 {
     static const struct {
@@ -121,6 +143,8 @@ static void offer_value(const struct state *s)
         offer_choices(s, s->pending->choices);
         return;
     }
+    if (strcmp(s->pending->name, "op") == 0)
+        offer_operations(s, s->pending->use == USE_BODY);
     for (size_t i = 0; i < sizeof named / sizeof *named; i++)
         if (strcmp(named[i].flag, s->pending->name) == 0 && s->pending->type != FLAG_ADDRESS)
             offer_names(s, named[i].kind, "");
@@ -195,6 +219,8 @@ static void offer_operands(const struct state *s, const char *word)
         offer_choices(s, "bash,zsh");
     else if (strcmp(verb->name, "wait") == 0)
         offer_wait(s, word);
+    else if (verb->run == verb_latency_set && s->operands == 0)
+        offer_transitions(s);
     else if (verb->kind == &kind_token)
         offer_names(s, &kind_project, "");
     else if (s->operands == 1 && strstr(verb->operands, "INSTANCE") != NULL)

@@ -1,6 +1,8 @@
 // A file of its own: the headers of the server have an `enum kind`.
 #include "cli/server_help.h"
+#include "api/endpoint.h"
 #include "cli/serve_options.h"
+#include "sim/records.h"
 
 #include <stdlib.h>
 
@@ -18,4 +20,17 @@ char *server_help(void)
         return NULL;
     }
     return help;
+}
+
+const char *server_operation(size_t index, bool *out_faulty)
+{
+    if (index >= endpoint_count)
+        return NULL;
+    *out_faulty = endpoints[index].access == ACCESS_CLOUD;
+    return endpoints[index].operation;
+}
+
+const char *server_transition(size_t index)
+{
+    return transition_names[index];
 }

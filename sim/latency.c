@@ -8,7 +8,7 @@
 
 #define RETENTION (60 * NS_PER_S) // of terminated instances, in cloud time
 
-static const char *const transition_names[TRANSITION_COUNT] = {
+const char *const transition_names[] = {
     [TRANSITION_INSTANCE_PENDING] = "instance.pending",
     [TRANSITION_INSTANCE_STOPPING] = "instance.stopping",
     [TRANSITION_INSTANCE_REBOOTING] = "instance.rebooting",
@@ -21,6 +21,7 @@ static const char *const transition_names[TRANSITION_COUNT] = {
     [TRANSITION_TARGET_DRAINING] = "target.draining",
     [TRANSITION_ROUTE_PENDING] = "route.pending",
     [TRANSITION_ROUTE_DELETING] = "route.deleting",
+    [TRANSITION_COUNT] = NULL,
 };
 
 int transition_parse(const char *name, enum transition *out, struct error *err)

@@ -246,6 +246,8 @@ struct instance_type { // id and name are the type's name
     int max_pods;
 };
 
+// Of the timed ones, which latencies are of; NULL ends.
+extern const char *const transition_names[];
 struct latency { // id and name are the transition's name, for example instance.pending
     struct resource r;
     struct distribution distribution;

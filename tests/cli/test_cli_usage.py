@@ -171,6 +171,11 @@ def test_completion_knows_commands_verbs_flags_and_values(bare):
     assert candidates(bare, "ls", "--lifecycle", "=", "s") == ["on-demand", "spot"]
     assert candidates(bare, "ls", "-o", "") == ["table", "wide", "json", "name", "id"]
     assert "instance/" in candidates(bare, "wait", "")
+    assert {"instances.create", "routes.list", "instance.pending", "target.draining"} <= set(candidates(bare, "fault", "add", "slow", "--op", ""))
+    assert not any(op.startswith("clock.") for op in candidates(bare, "fault", "add", "slow", "--op", ""))
+    assert {"instances.create", "clock.get"} <= set(candidates(bare, "calls", "ls", "--op", ""))
+    assert {"instance.pending", "route.deleting"} <= set(candidates(bare, "latency", "set", ""))
+    assert candidates(bare, "latency", "set", "instance.pending", "") == []
     assert {"--db", "--listen", "--clock", "--seed-file"} <= set(candidates(bare, "serve", "--"))
     assert candidates(bare, "serve", "--db", "") == []
 
