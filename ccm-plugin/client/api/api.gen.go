@@ -1470,7 +1470,7 @@ type Clock struct {
 	Frozen bool      `json:"frozen"`
 	Mode   ClockMode `json:"mode"`
 
-	// NextDeadline The next due timed transition; absent when there is none (RFC 3339, cloud time)
+	// NextDeadline When the next timed transition is due (RFC 3339, cloud time), rounded up to the millisecond: a clock that is advanced to it has reached it. Absent when there is none.
 	NextDeadline *time.Time `json:"next_deadline,omitempty"`
 
 	// Now Cloud time (RFC 3339, cloud time)
