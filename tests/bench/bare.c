@@ -268,6 +268,7 @@ static enum MHD_Result handle(void *closure, struct MHD_Connection *connection, 
     // The same header bytes as ours.
     MHD_add_response_header(response, "Content-Type", "application/json");
     MHD_add_response_header(response, "X-Request-Id", "00000000-0000000");
+    MHD_add_response_header(response, "X-Mockcloud-Time", "2026-01-01T00:00:00.000Z");
     if (strcmp(options.mode, "list") != 0 && strcmp(options.mode, "join") != 0)
         MHD_add_response_header(response, "ETag", "\"12345\"");
     unsigned status = strcmp(method, "POST") == 0 ? MHD_HTTP_CREATED : MHD_HTTP_OK;
