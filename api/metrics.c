@@ -1,5 +1,6 @@
 #include "api/metrics.h"
 
+#include "base/thread.h"
 #include "base/timefmt.h"
 
 #include <dirent.h>
@@ -26,7 +27,9 @@ static const struct {
                       {100000000, "0.1"},        {500000000, "0.5"}, {1000000000, "1"},
                       {INT64_C(5000000000), "5"}};
 
-struct operation_metrics {
+#define SHARES 8 // threads count in their own, so that processors do not pass the counters about
+
+struct share {
     atomic_ullong codes[STATUSES];
     atomic_ullong buckets[BUCKETS + 1]; // the last: longer than all
     atomic_ullong total_ns;
@@ -34,7 +37,12 @@ struct operation_metrics {
 
 struct metrics {
     atomic_long in_flight;
-    struct operation_metrics operations[ENDPOINT_MAX + 1]; // [endpoint_count]: none found
+    struct share shares[SHARES][ENDPOINT_MAX + 1]; // [endpoint_count]: none found
+};
+
+struct operation_metrics { // of all threads together
+    uint64_t codes[STATUSES], buckets[BUCKETS + 1], total_ns;
+    uint64_t count;
 };
 
 struct metrics *metrics_new(void)
@@ -70,7 +78,7 @@ static void add(atomic_ullong *counter, uint64_t n)
 void metrics_observe(struct metrics *m, const struct endpoint *endpoint, int status, int64_t ns)
 {
     size_t index = endpoint ? (size_t)(endpoint - endpoints) : endpoint_count;
-    struct operation_metrics *o = &m->operations[index];
+    struct share *o = &m->shares[thread_number() % SHARES][index];
     size_t code = 0, bucket = 0;
 
     while (code < STATUSES - 1 && statuses[code] != status)
@@ -89,18 +97,40 @@ static const char *operation_name(size_t index)
     return index < endpoint_count ? endpoints[index].operation : "none";
 }
 
-static void write_requests(struct metrics *m, struct buffer *out)
+static uint64_t value_of(const atomic_ullong *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+static struct operation_metrics sum_up(const struct metrics *m, size_t index)
+{
+    struct operation_metrics sum = {0};
+
+    for (size_t i = 0; i < SHARES; i++) {
+        const struct share *share = &m->shares[i][index];
+        for (size_t k = 0; k < STATUSES; k++)
+            sum.codes[k] += value_of(&share->codes[k]);
+        for (size_t k = 0; k <= BUCKETS; k++)
+            sum.buckets[k] += value_of(&share->buckets[k]);
+        sum.total_ns += value_of(&share->total_ns);
+    }
+    for (size_t k = 0; k <= BUCKETS; k++)
+        sum.count += sum.buckets[k];
+    return sum;
+}
+
+static void write_requests(const struct metrics *m, struct buffer *out)
 {
     buffer_append_string(out, "# HELP mockcloud_requests_total Answers by operation and status.\n"
                               "# TYPE mockcloud_requests_total counter\n");
-    for (size_t i = 0; i <= endpoint_count; i++)
-        for (size_t k = 0; k < STATUSES; k++) {
-            uint64_t n = atomic_load_explicit(&m->operations[i].codes[k], memory_order_relaxed);
-            if (n > 0)
+    for (size_t i = 0; i <= endpoint_count; i++) {
+        struct operation_metrics o = sum_up(m, i);
+        for (size_t k = 0; k < STATUSES; k++)
+            if (o.codes[k] > 0)
                 buffer_printf(
                     out, "mockcloud_requests_total{operation=\"%s\",code=\"%d\"} %" PRIu64 "\n",
-                    operation_name(i), statuses[k], n);
-        }
+                    operation_name(i), statuses[k], o.codes[k]);
+    }
 }
 
 static void write_duration(const struct operation_metrics *o, const char *operation,
@@ -110,32 +140,25 @@ static void write_duration(const struct operation_metrics *o, const char *operat
     uint64_t total = 0;
 
     for (size_t k = 0; k <= BUCKETS; k++) {
-        total += atomic_load_explicit(&o->buckets[k], memory_order_relaxed);
+        total += o->buckets[k];
         buffer_printf(out, "%s_bucket{operation=\"%s\",le=\"%s\"} %" PRIu64 "\n", name, operation,
                       k < BUCKETS ? buckets[k].text : "+Inf", total);
     }
     buffer_printf(out, "%s_sum{operation=\"%s\"} %.9f\n", name, operation,
-                  (double)atomic_load_explicit(&o->total_ns, memory_order_relaxed) /
-                      (double)NS_PER_S);
+                  (double)o->total_ns / (double)NS_PER_S);
     buffer_printf(out, "%s_count{operation=\"%s\"} %" PRIu64 "\n", name, operation, total);
 }
 
-static bool used(const struct operation_metrics *o)
-{
-    for (size_t k = 0; k <= BUCKETS; k++)
-        if (atomic_load_explicit(&o->buckets[k], memory_order_relaxed) > 0)
-            return true;
-    return false;
-}
-
-static void write_durations(struct metrics *m, struct buffer *out)
+static void write_durations(const struct metrics *m, struct buffer *out)
 {
     buffer_append_string(
         out, "# HELP mockcloud_request_duration_seconds From the head of a request to its answer.\n"
              "# TYPE mockcloud_request_duration_seconds histogram\n");
-    for (size_t i = 0; i <= endpoint_count; i++)
-        if (used(&m->operations[i]))
-            write_duration(&m->operations[i], operation_name(i), out);
+    for (size_t i = 0; i <= endpoint_count; i++) {
+        struct operation_metrics o = sum_up(m, i);
+        if (o.count > 0)
+            write_duration(&o, operation_name(i), out);
+    }
 }
 
 static void write_one(struct buffer *out, const char *name, const char *type, const char *help,

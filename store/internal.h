@@ -2,6 +2,7 @@
 #ifndef STORE_INTERNAL_H
 #define STORE_INTERNAL_H
 
+#include "base/thread.h"
 #include "store/lockfile.h"
 #include "store/statement.h"
 
@@ -9,10 +10,15 @@
 #include <stdatomic.h>
 
 // Readers that nobody uses (store/reader_pool.c).
-struct reader_pool {
+#define READER_SHELVES 8 // threads take from their own, so that they hardly ever meet
+struct reader_shelf {
     pthread_mutex_t lock;
     struct reader **free;
     size_t count, capacity;
+    char apart[CACHE_LINE];
+};
+struct reader_pool {
+    struct reader_shelf shelves[READER_SHELVES];
     atomic_llong version; // of the database's content: even; odd while a commit is under way
 };
 void reader_pool_init(struct reader_pool *pool);

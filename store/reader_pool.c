@@ -23,32 +23,41 @@ static int renew(struct reader_pool *pool, struct reader *r, struct error *err)
     return reader_begin(r, err);
 }
 
+static struct reader_shelf *my_shelf(struct reader_pool *pool)
+{
+    return &pool->shelves[thread_number() % READER_SHELVES];
+}
+
 void reader_pool_init(struct reader_pool *pool)
 {
-    pthread_mutex_init(&pool->lock, NULL);
+    for (int i = 0; i < READER_SHELVES; i++)
+        pthread_mutex_init(&pool->shelves[i].lock, NULL);
 }
 
 void reader_pool_fini(struct reader_pool *pool)
 {
-    for (size_t i = 0; i < pool->count; i++)
-        reader_close(pool->free[i]);
-    free(pool->free);
-    pthread_mutex_destroy(&pool->lock);
+    for (int i = 0; i < READER_SHELVES; i++) {
+        struct reader_shelf *shelf = &pool->shelves[i];
+        for (size_t n = 0; n < shelf->count; n++)
+            reader_close(shelf->free[n]);
+        free(shelf->free);
+        pthread_mutex_destroy(&shelf->lock);
+    }
 }
 
 int store_reader_take(struct store *s, struct reader **out, struct error *err)
 {
-    struct reader_pool *pool = &s->readers;
+    struct reader_shelf *shelf = my_shelf(&s->readers);
     struct reader *r;
     int result = 0;
 
-    pthread_mutex_lock(&pool->lock);
-    r = pool->count > 0 ? pool->free[--pool->count] : NULL;
-    pthread_mutex_unlock(&pool->lock);
+    pthread_mutex_lock(&shelf->lock);
+    r = shelf->count > 0 ? shelf->free[--shelf->count] : NULL;
+    pthread_mutex_unlock(&shelf->lock);
     if (!r)
         result = reader_open(s, &r, err);
     if (result == 0)
-        result = renew(pool, r, err);
+        result = renew(&s->readers, r, err);
     if (result < 0) {
         reader_close(r);
         return result;
@@ -57,33 +66,33 @@ int store_reader_take(struct store *s, struct reader **out, struct error *err)
     return 0;
 }
 
-static bool has_room(struct reader_pool *pool)
+static bool has_room(struct reader_shelf *shelf)
 {
-    size_t capacity = pool->capacity + 8;
+    size_t capacity = shelf->capacity + 8;
     struct reader **grown;
 
-    if (pool->count < pool->capacity)
+    if (shelf->count < shelf->capacity)
         return true;
-    grown = realloc(pool->free, capacity * sizeof(struct reader *));
+    grown = realloc(shelf->free, capacity * sizeof(struct reader *));
     if (!grown)
         return false;
-    pool->free = grown;
-    pool->capacity = capacity;
+    shelf->free = grown;
+    shelf->capacity = capacity;
     return true;
 }
 
 void store_reader_give(struct store *s, struct reader *r)
 {
-    struct reader_pool *pool = &s->readers;
+    struct reader_shelf *shelf = my_shelf(&s->readers);
 
-    pthread_mutex_lock(&pool->lock);
-    if (r->version != atomic_load(&pool->version))
+    pthread_mutex_lock(&shelf->lock);
+    if (r->version != atomic_load(&s->readers.version))
         reader_end(r);
-    if (has_room(pool)) {
-        pool->free[pool->count++] = r;
+    if (has_room(shelf)) {
+        shelf->free[shelf->count++] = r;
         r = NULL;
     }
-    pthread_mutex_unlock(&pool->lock);
+    pthread_mutex_unlock(&shelf->lock);
     reader_close(r);
 }
 
@@ -96,8 +105,11 @@ void reader_pool_committing(struct reader_pool *pool)
 void reader_pool_committed(struct reader_pool *pool)
 {
     atomic_fetch_add(&pool->version, 1);
-    pthread_mutex_lock(&pool->lock);
-    for (size_t i = 0; i < pool->count; i++)
-        reader_end(pool->free[i]);
-    pthread_mutex_unlock(&pool->lock);
+    for (int i = 0; i < READER_SHELVES; i++) {
+        struct reader_shelf *shelf = &pool->shelves[i];
+        pthread_mutex_lock(&shelf->lock);
+        for (size_t n = 0; n < shelf->count; n++)
+            reader_end(shelf->free[n]);
+        pthread_mutex_unlock(&shelf->lock);
+    }
 }
