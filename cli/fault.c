@@ -21,7 +21,7 @@ static int set_effect(const struct command *c, json_t *body, struct failure *f)
     if (rc == EXIT_OK && effect == NULL)
         return fail(f, EXIT_USAGE, "what shall happen? --error, --latency, ...; see --help");
     if (rc == EXIT_OK)
-        rc = effect->make(args_value(c, effect->flag), &made, f);
+        rc = fault_effect_make(effect, args_value(c, effect->flag), &made, f);
     if (rc != EXIT_OK)
         return rc;
     rc = fault_effect_details(c, effect, made, f);
@@ -119,7 +119,7 @@ static int patch_effect(const struct command *c, const json_t *rule, json_t *bod
     int rc = fault_effect_given(c, &given, f);
 
     if (rc == EXIT_OK && given != NULL)
-        rc = given->make(args_value(c, given->flag), &made, f);
+        rc = fault_effect_make(given, args_value(c, given->flag), &made, f);
     if (rc != EXIT_OK)
         return rc;
     if (given != NULL && strcmp(given->name, name) == 0)

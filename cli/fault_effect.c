@@ -96,14 +96,21 @@ static int make_stale(const char *value, json_t **out, struct failure *f)
     return EXIT_OK;
 }
 
-static int make_wrong(const char *value, json_t **out, struct failure *f)
+// "FIRST" or "FIRST:SECOND"
+static json_t *split(const char *first, const char *second, const char *value)
 {
     size_t length = strcspn(value, ":");
+    json_t *made = json_pack("{ss%}", first, value, length);
 
-    (void)f;
-    *out = json_pack("{ss%}", "what", value, length);
     if (value[length] == ':')
-        json_object_set_new(*out, "skew", json_string(value + length + 1));
+        json_object_set_new(made, second, json_string(value + length + 1));
+    return made;
+}
+
+static int make_wrong(const char *value, json_t **out, struct failure *f)
+{
+    (void)f;
+    *out = split("what", "skew", value);
     return EXIT_OK;
 }
 
@@ -114,71 +121,32 @@ static int make_stuck(const char *value, json_t **out, struct failure *f)
     return EXIT_OK;
 }
 
-static int make_failed(const char *value, json_t **out, struct failure *f)
-{
-    (void)f;
-    *out = json_pack("{ss}", "code", value);
-    return EXIT_OK;
-}
-
-static int make_for(const char *value, json_t **out, struct failure *f)
-{
-    (void)f;
-    *out = json_pack("{ss}", "for", value);
-    return EXIT_OK;
-}
-
-static int make_by(const char *value, json_t **out, struct failure *f)
-{
-    (void)f;
-    *out = json_pack("{ss}", "by", value);
-    return EXIT_OK;
-}
-
-static int make_what(const char *value, json_t **out, struct failure *f)
-{
-    (void)f;
-    *out = json_pack("{ss}", "what", value);
-    return EXIT_OK;
-}
-
-static int make_reply(const char *value, json_t **out, struct failure *f)
-{
-    (void)f;
-    *out = json_pack("{ss}", "reply", value);
-    return EXIT_OK;
-}
-
 static int make_zone(const char *value, json_t **out, struct failure *f)
 {
-    size_t length = strcspn(value, ":");
-
     (void)f;
-    *out = json_pack("{ss%}", "zone", value, length);
-    if (value[length] == ':')
-        json_object_set_new(*out, "instances", json_string(value + length + 1));
+    *out = split("zone", "instances", value);
     return EXIT_OK;
 }
 
 static const struct fault_effect_flag effects[] = {
-    {"error", "error", make_error, "message,retry-after", NULL},
-    {"latency", "latency", make_latency, "wait-clock", NULL},
-    {"throttle", "throttle", make_throttle, "wait-clock", NULL},
-    {"hang", "hang", make_none, "at-most,wait-clock", NULL},
-    {"reset", "reset", make_none, "", NULL},
-    {"truncate", "truncate", make_truncate, "", NULL},
-    {"half-applied", "half_applied", make_reply, "message,at-most", NULL},
-    {"stale", "stale_read", make_stale, "", NULL},
-    {"hide-new", "hide_new", make_for, "", NULL},
-    {"reorder", "reorder", make_none, "", NULL},
-    {"wrong", "wrong_answer", make_wrong, "", NULL},
-    {"exhausted", "exhausted", make_what, "message", "instances.create"},
-    {"zone-outage", "zone_outage", make_zone, "", "*"},
-    {"stuck", "stuck_transition", make_stuck, "", NULL},
-    {"fail-transition", "failed_transition", make_failed, "message", NULL},
-    {"stream-cut", "stream_cut", make_none, "", "events.list"},
-    {"stream-lag", "stream_lag", make_by, "", "events.list"},
-    {"stream-duplicate", "stream_duplicate", make_none, "", "events.list"},
+    {"error", "error", make_error, NULL, "message,retry-after", NULL},
+    {"latency", "latency", make_latency, NULL, "wait-clock", NULL},
+    {"throttle", "throttle", make_throttle, NULL, "wait-clock", NULL},
+    {"hang", "hang", make_none, NULL, "at-most,wait-clock", NULL},
+    {"reset", "reset", make_none, NULL, "", NULL},
+    {"truncate", "truncate", make_truncate, NULL, "", NULL},
+    {"half-applied", "half_applied", NULL, "reply", "message,at-most", NULL},
+    {"stale", "stale_read", make_stale, NULL, "", NULL},
+    {"hide-new", "hide_new", NULL, "for", "", NULL},
+    {"reorder", "reorder", make_none, NULL, "", NULL},
+    {"wrong", "wrong_answer", make_wrong, NULL, "", NULL},
+    {"exhausted", "exhausted", NULL, "what", "message", "instances.create"},
+    {"zone-outage", "zone_outage", make_zone, NULL, "", "*"},
+    {"stuck", "stuck_transition", make_stuck, NULL, "", NULL},
+    {"fail-transition", "failed_transition", NULL, "code", "message", NULL},
+    {"stream-cut", "stream_cut", make_none, NULL, "", "events.list"},
+    {"stream-lag", "stream_lag", NULL, "by", "", "events.list"},
+    {"stream-duplicate", "stream_duplicate", make_none, NULL, "", "events.list"},
 };
 
 static const struct detail {
@@ -211,6 +179,15 @@ const struct fault_effect_flag *fault_effect_named(const char *name)
         if (strcmp(effects[i].name, name) == 0)
             return &effects[i];
     return NULL;
+}
+
+int fault_effect_make(const struct fault_effect_flag *effect, const char *value, json_t **out,
+                      struct failure *f)
+{
+    if (effect->make != NULL)
+        return effect->make(value, out, f);
+    *out = json_pack("{ss}", effect->field, value);
+    return EXIT_OK;
 }
 
 int fault_effect_details(const struct command *c, const struct fault_effect_flag *effect,

@@ -10,6 +10,7 @@ struct fault_effect_flag {
     const char *flag;
     const char *name; // in the API
     int (*make)(const char *value, json_t **out, struct failure *f);
+    const char *field;     // with `make` NULL: the one that the value goes into as it is
     const char *details;   // flags that belong to it
     const char *operation; // when no --op is given; NULL: one must be
 };
@@ -18,6 +19,9 @@ struct fault_effect_flag {
 int fault_effect_given(const struct command *c, const struct fault_effect_flag **out,
                        struct failure *f);
 const struct fault_effect_flag *fault_effect_named(const char *name); // NULL: there is none
+// The effect's object from the flag's value.
+int fault_effect_make(const struct fault_effect_flag *effect, const char *value, json_t **out,
+                      struct failure *f);
 // Sets the fields of the flags of details that were given.
 int fault_effect_details(const struct command *c, const struct fault_effect_flag *effect,
                          json_t *out, struct failure *f);
