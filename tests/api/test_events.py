@@ -179,14 +179,14 @@ def test_the_accept_header_decides_between_list_and_stream(api, accept, media):
 
 
 def test_a_watcher_that_leaves_is_forgotten(api, server):
-    baseline = server.open_files()
+    baseline = server.open_sockets()
     for _ in range(50):
         with api.stream(since=0) as stream:
             stream.event()
     deadline = time.monotonic() + 30
-    while server.open_files() > baseline + 5 and time.monotonic() < deadline:
+    while server.open_sockets() > baseline + 5 and time.monotonic() < deadline:
         api.instance()  # writing to it is how the server learns that a watcher is gone
-    assert server.open_files() <= baseline + 5
+    assert server.open_sockets() <= baseline + 5
 
 
 def check_comments(api, every):

@@ -122,11 +122,11 @@ def test_a_long_poll_ends_at_its_timeout_with_what_is(me):
 
 def test_a_hundred_wait_without_holding_up_anybody_and_are_answered_when_the_server_stops(metadata, me, spot):
     etag = me.gce("instance/", recursive="true").headers["etag"]
-    before = metadata.server.open_files()
+    before = metadata.server.open_sockets()
     waiting = [Waiting(metadata("/instance/web-1"), "instance/", recursive="true", last_etag=etag)
                for _ in range(100)]
     deadline = time.monotonic() + 20
-    while metadata.server.open_files() < before + 100:
+    while metadata.server.open_sockets() < before + 100:
         assert time.monotonic() < deadline
         waiting[0].join(0.05)
     assert me.gce("instance/name").text == "web-1"

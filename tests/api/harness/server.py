@@ -7,7 +7,9 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -158,8 +160,19 @@ class Server:
                 return int(line.split()[1])
         raise LookupError(field)
 
-    def open_files(self):
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
+    def open_sockets(self):
+        """How many sockets it holds: files of its store come and go with its readers."""
+        return sum(_is_socket(fd) for fd in Path(f"/proc/{self.pid}/fd").iterdir())
+
+    def holds(self, s: socket.socket):
+        """Whether its end of this IPv4 connection is still open: one that it has closed is nobody's, inode 0."""
+        ours, theirs = (f"{int.from_bytes(socket.inet_aton(host), sys.byteorder):08X}:{port:04X}"
+                        for host, port in (s.getsockname(), s.getpeername()))
+        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+            _, local, remote, *_, inode = line.split()[:10]
+            if (local, remote) == (theirs, ours):
+                return inode != "0"
+        return False
 
 
 def run_serve(*args, timeout=20, env=None, preexec=None):
@@ -168,6 +181,13 @@ def run_serve(*args, timeout=20, env=None, preexec=None):
         [binary(), "serve", *map(str, args)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
         timeout=timeout, env={**os.environ, **(env or {})}, preexec_fn=preexec,
     )
+
+
+def _is_socket(fd):
+    try:
+        return os.readlink(fd).startswith("socket:")
+    except FileNotFoundError:  # closed meanwhile
+        return False
 
 
 def _entry(line):
