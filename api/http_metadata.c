@@ -23,9 +23,9 @@ struct http_metadata {
     struct MHD_Daemon *daemon;
     char address[128];
     pthread_mutex_t lock;
-    pthread_cond_t idle; // no change is under way any more
-    long changes;
-    bool stopping; // takes no more of them
+    pthread_cond_t idle; // nothing is under way any more
+    long under_way;      // requests that have been read, and changes; until they are done with
+    bool stopping;       // takes no more changes
 };
 
 // The life of an exchange:
@@ -40,8 +40,17 @@ struct asking {
     struct MHD_Connection *connection;
     enum stage phase;
     bool too_large;
-    char uri[]; // as it was sent
+    bool under_way; // counted
+    char uri[];     // as it was sent
 };
+
+static void one_ended(struct http_metadata *server)
+{
+    pthread_mutex_lock(&server->lock);
+    if (--server->under_way == 0)
+        pthread_cond_signal(&server->idle);
+    pthread_mutex_unlock(&server->lock);
+}
 
 // --- the head ---
 
@@ -173,10 +182,7 @@ static void change_done(struct change *c)
     struct http_metadata *server = x->server;
 
     MHD_resume_connection(x->connection);
-    pthread_mutex_lock(&server->lock);
-    if (--server->changes == 0)
-        pthread_cond_signal(&server->idle);
-    pthread_mutex_unlock(&server->lock);
+    one_ended(server);
 }
 
 static enum MHD_Result submit(struct asking *x)
@@ -187,7 +193,7 @@ static enum MHD_Result submit(struct asking *x)
 
     pthread_mutex_lock(&server->lock);
     stopping = server->stopping;
-    server->changes += !stopping;
+    server->under_way += !stopping;
     pthread_mutex_unlock(&server->lock);
     if (stopping) {
         metadata_line(&x->request, 503, "the server is shutting down");
@@ -231,6 +237,16 @@ static void wake(void *context)
 
 // --- the exchange ---
 
+static void has_been_read(struct asking *x)
+{
+    x->waiter.waiting = &x->request.waiting;
+    x->waiter.context = x;
+    x->under_way = true;
+    pthread_mutex_lock(&x->server->lock);
+    x->server->under_way++;
+    pthread_mutex_unlock(&x->server->lock);
+}
+
 static enum MHD_Result handle(void *closure, struct MHD_Connection *connection, const char *url,
                               const char *method, const char *version, const char *upload,
                               size_t *upload_size, void **state)
@@ -248,8 +264,8 @@ static enum MHD_Result handle(void *closure, struct MHD_Connection *connection, 
     }
     if (x->phase == STAGE_BODY && *upload_size > 0)
         return take_body(x, upload, upload_size);
-    x->waiter.waiting = &x->request.waiting;
-    x->waiter.context = x;
+    if (!x->under_way)
+        has_been_read(x);
     return look(x);
 }
 
@@ -265,6 +281,8 @@ static void completed(void *closure, struct MHD_Connection *connection, void **s
     *state = NULL;
     metadata_wait_leave(server->waits, &x->waiter);
     metadata_request_fini(&x->request);
+    if (x->under_way)
+        one_ended(server);
     free(x);
 }
 
@@ -351,6 +369,7 @@ const char *http_metadata_address(const struct http_metadata *server)
     return server->address;
 }
 
+// As the API does: a client that does not read its answer, or is still sending, is left behind.
 static void wait_until_idle(struct http_metadata *server)
 {
     int64_t until = clock_monotonic() + STOP_WAIT_NS;
@@ -358,7 +377,7 @@ static void wait_until_idle(struct http_metadata *server)
 
     pthread_mutex_lock(&server->lock);
     server->stopping = true;
-    while (server->changes > 0 &&
+    while (server->under_way > 0 &&
            pthread_cond_timedwait(&server->idle, &server->lock, &deadline) == 0)
         ;
     pthread_mutex_unlock(&server->lock);

@@ -6,28 +6,44 @@
 #include "sim/usage.h"
 #include "sim/writer_internal.h"
 
-#define TRIM_BATCH 64 // events trimmed per batch, beyond those it added
+// Events are trimmed in strides: a few at a time, and each page of them is written over and over
+// until it is empty; many at once, and most of their pages are freed without being written.
+#define TRIM_STRIDE 1024 // at most; also the most trimmed per batch beyond those it added
+#define TRIM_SHARE 64    // of what is kept, a stride is this part at most
 #define IDEMPOTENCY_KEPT (24 * 3600 * NS_PER_S)
 
 // --- housekeeping ---
 
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+// How many of the oldest events are too many.
+static int64_t excess_events(const struct cloud *cloud)
+{
+    const struct ledger *ledger = &cloud->ledger;
+    int64_t kept = ledger->revision - ledger->trimmed;
+    int64_t by_count = kept - cloud->events_kept, by_bytes = 0;
+
+    if (by_count < least(TRIM_STRIDE, cloud->events_kept / TRIM_SHARE))
+        by_count = 0;
+    if (ledger->event_bytes > cloud->event_bytes_kept) {
+        int64_t average = ledger->event_bytes / kept + 1;
+        int64_t low = cloud->event_bytes_kept - cloud->event_bytes_kept / TRIM_SHARE;
+        by_bytes = (ledger->event_bytes - low) / average + 1;
+    }
+    int64_t excess = by_count > by_bytes ? by_count : by_bytes;
+    return least(least(excess, kept - 1), (int64_t)cloud->pending.count + TRIM_STRIDE);
+}
+
 static int trim(struct cloud *cloud, struct error *err)
 {
     struct ledger *ledger = &cloud->ledger;
-    int64_t kept = ledger->revision - ledger->trimmed;
-    int64_t excess = kept - cloud->events_kept;
+    int64_t excess = excess_events(cloud), freed = 0;
     int rc = 0;
 
-    if (ledger->event_bytes > cloud->event_bytes_kept && kept > 1) {
-        int64_t average = ledger->event_bytes / kept + 1;
-        int64_t over = (ledger->event_bytes - cloud->event_bytes_kept) / average + 1;
-        excess = excess > over ? excess : over;
-    }
-    excess = excess < kept ? excess : kept - 1; // the newest stays
-    int64_t most = (int64_t)cloud->pending.count + TRIM_BATCH;
-    excess = excess < most ? excess : most;
     if (excess > 0) {
-        int64_t freed = 0;
         rc = store_events_trim(cloud->store, ledger->trimmed + excess, (int)excess, &freed, err);
         ledger->trimmed += excess;
         ledger->event_bytes -= freed;

@@ -86,6 +86,9 @@ enum row_column {
 };
 // Appends the columns of a row as row_read expects them.
 void row_columns(struct buffer *sql, enum kind kind);
+// Appends the condition that a row has the name that is bound to ?<param>. `project`: a condition
+// that picks the project, with " AND " behind it, or "".
+void row_named(struct buffer *sql, enum kind kind, const char *project, int param);
 // Reads the current row; with an arena, strings and bytes are copied into it, otherwise they are
 // SQLite's until the next step.
 void row_read(sqlite3_stmt *st, enum kind kind, struct arena *arena, struct row *out);

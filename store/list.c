@@ -5,6 +5,7 @@
 #include "store/list.h"
 
 #include "base/buffer.h"
+#include "store/internal.h"
 #include "store/kinds.h"
 
 #include <stdio.h>
@@ -43,8 +44,6 @@ struct plan {
 
 static const char *driver_column(const struct plan *p, unsigned driver)
 {
-    if (driver == DRIVE_NAME)
-        return "name";
     return driver == DRIVE_STATE ? "state" : p->info->columns[driver - DRIVE_OWN];
 }
 
@@ -58,6 +57,15 @@ static void add_columns(struct buffer *sql, const struct plan *p)
     }
 }
 
+static void add_named(struct buffer *sql, const struct plan *p)
+{
+    char project[32];
+
+    snprintf(project, sizeof(project), "project = ?%d AND ", PARAM_PROJECT);
+    buffer_append_string(sql, " AND r.");
+    row_named(sql, p->query->kind, p->info->in_project ? project : "", PARAM_NAME);
+}
+
 // All conditions, the driver's own among them. `arm`: the state of this arm when state drives.
 static void add_conditions(struct buffer *sql, const struct plan *p, unsigned arm)
 {
@@ -68,7 +76,9 @@ static void add_conditions(struct buffer *sql, const struct plan *p, unsigned ar
         buffer_printf(sql, " AND r.project = ?%d", PARAM_PROJECT);
     if (q->unchanged_since)
         buffer_printf(sql, " AND r.revision <= ?%d", PARAM_UNCHANGED);
-    if (q->name)
+    if (p->driver == DRIVE_NAME)
+        add_named(sql, p);
+    else if (q->name)
         buffer_printf(sql, " AND r.name = ?%d", PARAM_NAME);
     if (p->driver == DRIVE_STATE)
         buffer_printf(sql, " AND r.state = ?%u", PARAM_STATE + arm);
@@ -112,7 +122,7 @@ static void add_list(struct buffer *sql, const struct plan *p)
 {
     if (p->driver >= DRIVE_TAG) {
         add_tag_driven(sql, p);
-    } else if (p->driver != DRIVE_SEQ) {
+    } else if (p->driver >= DRIVE_STATE) {
         add_index_driven(sql, p);
     } else {
         buffer_printf(sql, "SELECT r.seq, r.document FROM %s AS r NOT INDEXED", p->info->name);

@@ -55,11 +55,14 @@ static void find_sql(struct buffer *sql, enum kind kind, unsigned shape)
 
     buffer_append_string(sql, "SELECT ");
     row_columns(sql, kind);
-    buffer_printf(sql, " FROM %s WHERE ((1 << state) & ?1) = 0", kind_name(kind));
+    buffer_printf(sql, " FROM %s%s WHERE ((1 << state) & ?1) = 0", kind_name(kind),
+                  shape & FIND_NAME ? " NOT INDEXED" : "");
     if (shape & FIND_PROJECT)
         buffer_append_string(sql, " AND project = ?2");
-    if (shape & FIND_NAME)
-        buffer_append_string(sql, " AND name = ?3");
+    if (shape & FIND_NAME) {
+        buffer_append_string(sql, " AND ");
+        row_named(sql, kind, shape & FIND_PROJECT ? "project = ?2 AND " : "", 3);
+    }
     for (unsigned i = 0; i < columns; i++) {
         if (shape & (unsigned)FIND_OWN << i)
             buffer_printf(sql, " AND %s = ?%u", names[i], 4 + i);

@@ -1,8 +1,10 @@
 // Rows, for readers: what a dialect that renders from the record needs.
 #include "store/internal.h"
 
+typedef void condition_builder(struct buffer *sql, enum kind kind);
+
 static int reader_prepared(struct reader *r, enum statement_use use, enum kind kind,
-                           const char *condition, sqlite3_stmt **out, struct error *err)
+                           condition_builder *condition, sqlite3_stmt **out, struct error *err)
 {
     uint64_t key = statement_key(use, kind, 0);
     struct buffer sql;
@@ -14,7 +16,8 @@ static int reader_prepared(struct reader *r, enum statement_use use, enum kind k
     buffer_init(&sql);
     buffer_append_string(&sql, "SELECT ");
     row_columns(&sql, kind);
-    buffer_printf(&sql, " FROM %s WHERE %s", kind_name(kind), condition);
+    buffer_printf(&sql, " FROM %s WHERE ", kind_name(kind));
+    condition(&sql, kind);
     buffer_append(&sql, "", 1);
     result = sql.failed ? error_set(err, ERROR_INTERNAL, NULL, "out of memory")
                         : statement_add(&r->c, key, sql.data, out, err);
@@ -22,11 +25,17 @@ static int reader_prepared(struct reader *r, enum statement_use use, enum kind k
     return result;
 }
 
+static void has_id(struct buffer *sql, enum kind kind)
+{
+    (void)kind;
+    buffer_append_string(sql, "id = ?1");
+}
+
 int reader_row(struct reader *r, enum kind kind, const char *id, struct arena *arena,
                struct row *out, struct error *err)
 {
     sqlite3_stmt *st;
-    int result = reader_prepared(r, USE_GET, kind, "id = ?1", &st, err);
+    int result = reader_prepared(r, USE_GET, kind, has_id, &st, err);
 
     if (result < 0)
         return result;
@@ -39,16 +48,22 @@ int reader_row(struct reader *r, enum kind kind, const char *id, struct arena *a
     return result;
 }
 
+#define IN_PROJECT "project IN (SELECT seq FROM project WHERE ?1 IN (0, seq)) AND "
+
+static void has_name(struct buffer *sql, enum kind kind)
+{
+    buffer_append_string(sql, IN_PROJECT);
+    row_named(sql, kind, IN_PROJECT, 2);
+    buffer_append_string(sql, " AND ((1 << state) & ?3) = 0 ORDER BY seq LIMIT ?4");
+}
+
 int reader_rows_named(struct reader *r, enum kind kind, int64_t project, const char *name,
                       uint32_t not_states, struct arena *arena, struct row *out, int limit,
                       struct error *err)
 {
     sqlite3_stmt *st;
     int count = 0;
-    int result = reader_prepared(r, USE_FIND, kind,
-                                 "project IN (SELECT seq FROM project WHERE ?1 IN (0, seq))"
-                                 " AND name = ?2 AND ((1 << state) & ?3) = 0 ORDER BY seq LIMIT ?4",
-                                 &st, err);
+    int result = reader_prepared(r, USE_FIND, kind, has_name, &st, err);
 
     if (result < 0)
         return result;

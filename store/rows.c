@@ -16,6 +16,17 @@ void row_columns(struct buffer *sql, enum kind kind)
     buffer_append_string(sql, ", record, document");
 }
 
+// A name that is the id is not in the index of names (schema.c); the index of ids has it.
+void row_named(struct buffer *sql, enum kind kind, const char *project, int param)
+{
+    const char *table = kind_name(kind);
+
+    buffer_printf(sql,
+                  "seq IN (SELECT seq FROM %s WHERE %sname = ?%d AND name <> id"
+                  " UNION ALL SELECT seq FROM %s WHERE id = ?%d AND name = id)",
+                  table, project, param, table, param);
+}
+
 static const char *text_at(sqlite3_stmt *st, int index, struct arena *arena)
 {
     const char *text = column_text(st, index);

@@ -88,10 +88,19 @@ static void version_2(struct buffer *sql)
              " action INTEGER NOT NULL, payload BLOB NOT NULL) STRICT, WITHOUT ROWID;");
 }
 
-// Owners are found by address alone. By owner, each new resource wrote to a page of its own.
+// Ids are hashes, so every index that has them costs each new resource a page of its own. Owners of
+// addresses are found by address alone, and who has no name but its id is found by id (row_named).
 static void version_3(struct buffer *sql)
 {
     buffer_append_string(sql, "DROP INDEX ip_by_owner;");
+    for (enum kind kind = KIND_INSTANCE; kind <= KIND_CLUSTER; kind++) {
+        const struct kind_info *info = kind_info(kind);
+        if (info->has_table)
+            buffer_printf(sql,
+                          "DROP INDEX %s_by_name;"
+                          "CREATE INDEX %s_by_name ON %s (%sname) WHERE name <> id;",
+                          info->name, info->name, info->name, info->in_project ? "project, " : "");
+    }
 }
 
 schema_migration *const schema_migrations[] = {version_1, version_2, version_3};

@@ -4,6 +4,8 @@
 #include "store/internal.h"
 #include "store/kinds.h"
 
+#include <stdio.h>
+
 #define WHERE_SIZE_MAX 15
 
 enum { MATCH_COUNT = 1, MATCH_PROJECT = 2, MATCH_NAME = 4, MATCH_STATES = 8, MATCH_IDS = 16 };
@@ -50,8 +52,12 @@ static void match_sql(struct buffer *sql, enum kind kind, unsigned shape)
                   kind_name(kind));
     if (shape & MATCH_PROJECT)
         buffer_printf(sql, " AND project = ?%d", AT_PROJECT);
-    if (shape & MATCH_NAME)
-        buffer_printf(sql, " AND name = ?%d", AT_NAME);
+    if (shape & MATCH_NAME) {
+        char project[32];
+        snprintf(project, sizeof(project), "project = ?%d AND ", AT_PROJECT);
+        buffer_append_string(sql, " AND ");
+        row_named(sql, kind, shape & MATCH_PROJECT ? project : "", AT_NAME);
+    }
     if (shape & MATCH_STATES)
         buffer_printf(sql, " AND ((1 << state) & ?%d) != 0", AT_STATES);
     if (shape & MATCH_IDS)

@@ -85,7 +85,9 @@ static void put_random_row(struct fixture *f, struct model_row *m, int n, unsign
     struct row row = make_row(f, n);
 
     m->project = row.project = 1 + draw(seed, 2);
-    m->name = row.name = draw(seed, 10) ? row.name : "shared";
+    if (draw(seed, 3) == 0)
+        row.name = row.id;
+    m->name = row.name = draw(seed, 10) ? row.name : draw(seed, 2) ? "shared" : "i-17";
     m->state = row.state = (int)draw(seed, 8);
     m->columns[0] = row.columns[0] = zones[draw(seed, 20) ? draw(seed, 2) : 2];
     m->columns[1] = row.columns[1] = types[draw(seed, 2)];
@@ -102,10 +104,11 @@ static void put_random_row(struct fixture *f, struct model_row *m, int n, unsign
 // Bit i of the shape says whether filter i is there, so that every combination occurs.
 static struct list_query random_query(unsigned shape, unsigned *seed, struct store_tag tags[2])
 {
+    static const char *const asked[] = {"shared", "n18", "i-17", "i-19"};
     struct list_query q = {.kind = KIND_INSTANCE, .limit = 1 + (int)draw(seed, 30)};
 
     q.project = shape & 1 ? 1 + draw(seed, 2) : 0;
-    q.name = shape & 2 ? (draw(seed, 2) ? "shared" : "n17") : NULL;
+    q.name = shape & 2 ? asked[draw(seed, 4)] : NULL;
     q.states = shape & 4 ? 1U << draw(seed, 8) : 0;
     if (shape & 8)
         q.states |= draw(seed, 256);

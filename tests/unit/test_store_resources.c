@@ -178,6 +178,46 @@ static void a_name_is_found_past_rows_in_states_that_do_not_hold_it(void **state
     assert_string_equal(back.id, "i-1");
 }
 
+static void assert_named(struct fixture *f, int64_t project, const char *name, const char *id)
+{
+    struct row back;
+    int found = OK(f, store_get_by_name(f->store, KIND_INSTANCE, project, name, 1U << 6, &f->arena,
+                                        &back, &f->err));
+
+    assert_int_equal(found, id != NULL);
+    if (id)
+        assert_string_equal(back.id, id);
+}
+
+static void a_name_that_is_an_id_is_found_whose_ever_it_is(void **state)
+{
+    struct fixture *f = *state;
+    struct row own = make_row(f, 1), other = make_row(f, 2);
+
+    own.name = own.id;
+    OK(f, store_put(f->store, KIND_INSTANCE, &own, &f->err));
+    assert_named(f, 1, "i-1", "i-1");
+    assert_named(f, 0, "i-1", "i-1");
+    assert_named(f, 2, "i-1", NULL);
+    other.name = "i-1";
+    OK(f, store_put(f->store, KIND_INSTANCE, &other, &f->err));
+    assert_named(f, 1, "i-1", "i-1"); // the first of them
+    own.name = "web";
+    OK(f, store_put(f->store, KIND_INSTANCE, &own, &f->err));
+    assert_named(f, 1, "i-1", "i-2");
+    assert_named(f, 1, "web", "i-1");
+    own.name = own.id;
+    other.name = "i-3";
+    OK(f, store_put(f->store, KIND_INSTANCE, &own, &f->err));
+    OK(f, store_put(f->store, KIND_INSTANCE, &other, &f->err));
+    assert_named(f, 1, "web", NULL);
+    assert_named(f, 1, "i-1", "i-1");
+    assert_named(f, 1, "i-3", "i-2");
+    own.state = 6;
+    OK(f, store_put(f->store, KIND_INSTANCE, &own, &f->err));
+    assert_named(f, 1, "i-1", NULL);
+}
+
 static void columns_find_the_first_row_that_has_them_all(void **state)
 {
     struct fixture *f = *state;
@@ -438,6 +478,7 @@ int main(void)
         TEST(an_update_of_a_row_that_is_gone_is_an_error),
         TEST(a_get_sees_only_its_project_unless_any_is_asked_for),
         TEST(a_name_is_found_past_rows_in_states_that_do_not_hold_it),
+        TEST(a_name_that_is_an_id_is_found_whose_ever_it_is),
         TEST(columns_find_the_first_row_that_has_them_all),
         TEST(seqs_follow_the_order_of_creation_and_are_never_used_again),
         TEST(each_visits_one_project_or_all_and_stops_when_told),

@@ -166,13 +166,21 @@ class Server:
 
     def holds(self, s: socket.socket):
         """Whether its end of this IPv4 connection is still open: one that it has closed is nobody's, inode 0."""
+        return self._end_of(s).get("inode", "0") != "0"
+
+    def unread(self, s: socket.socket):
+        """How many bytes of this IPv4 connection have come and are not read."""
+        return int(self._end_of(s)["queues"].split(":")[1], 16)
+
+    def _end_of(self, s):
         ours, theirs = (f"{int.from_bytes(socket.inet_aton(host), sys.byteorder):08X}:{port:04X}"
                         for host, port in (s.getsockname(), s.getpeername()))
+        names = ("", "local", "remote", "state", "queues", "timer", "retransmits", "uid", "timeout", "inode")
         for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-            _, local, remote, *_, inode = line.split()[:10]
-            if (local, remote) == (theirs, ours):
-                return inode != "0"
-        return False
+            end = dict(zip(names, line.split()))
+            if (end["local"], end["remote"]) == (theirs, ours):
+                return end
+        return {}
 
 
 def run_serve(*args, timeout=20, env=None, preexec=None):
