@@ -87,7 +87,7 @@ const struct endpoint endpoints[] = {
           KIND_TARGET_POOL, target_pool_add_targets, &body_targets_add),
     CHANGE(DELETE, "/v1/target-pools/{id}/targets/{target}", "target_pools.remove_target",
            ACCESS_CLOUD, 200, RESOURCE, KIND_TARGET_POOL, target_pool_remove_target, NULL,
-           handle_remove_target),
+           handle_target),
 
     // reserved addresses
     LIST("/v1/addresses", "addresses.list", KIND_ADDRESS, QUERY_NAME | QUERY_TAGS),
@@ -144,6 +144,10 @@ const struct endpoint endpoints[] = {
         instance_interrupt, &body_interrupt),
     SIM(DELETE, "/sim/v1/instances/{id}/interrupt", "instances.cancel_interrupt", 200, RESOURCE,
         KIND_INSTANCE, instance_cancel_notices, NULL),
+    CHANGE(POST, "/sim/v1/target-pools/{id}/targets/{target}/fail", "target_pools.fail_target",
+           ACCESS_SIM, 200, ACTION, KIND_TARGET_POOL, target_pool_fail_target, NULL, handle_target),
+    CHANGE(POST, "/sim/v1/target-pools/{id}/targets/{target}/heal", "target_pools.heal_target",
+           ACCESS_SIM, 200, ACTION, KIND_TARGET_POOL, target_pool_heal_target, NULL, handle_target),
     SIM(PUT, "/sim/v1/zones/{name}", "zones.put", 200, 0, KIND_ZONE, zone_put, &body_zone_put),
     SIM(DELETE, "/sim/v1/zones/{name}", "zones.delete", 204, 0, KIND_ZONE, zone_delete, NULL),
     READ("/sim/v1/zones/{name}/capacity", "zones.capacity", ACCESS_SIM, 0, 0, KIND_COUNT,

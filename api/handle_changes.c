@@ -161,7 +161,7 @@ int handle_remove_listener(struct request *r, struct error *err)
 }
 
 // An instance id, or an address in any spelling.
-int handle_remove_target(struct request *r, struct error *err)
+int handle_target(struct request *r, struct error *err)
 {
     int result = handle_change(r, err);
     const char *text = result < 0 ? NULL : request_parameter(r, 1, err);

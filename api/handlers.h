@@ -7,7 +7,7 @@
 // api/handle_reads.c
 endpoint_handler handle_list, handle_get, handle_regions, handle_own_project, handle_project;
 // api/handle_changes.c
-endpoint_handler handle_change, handle_remove_listener, handle_remove_target, handle_create_token,
+endpoint_handler handle_change, handle_remove_listener, handle_target, handle_create_token,
     handle_create_project, handle_clock_change, handle_clock_freeze, handle_clock_resume;
 // api/handle_snapshots.c
 endpoint_handler handle_snapshot_save, handle_snapshot_restore, handle_reset;

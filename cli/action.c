@@ -75,23 +75,11 @@ static int find_targets(struct cli *cli, json_t **out, struct failure *f)
     return EXIT_OK;
 }
 
-static char *action_path(const struct verb *verb, const char *id)
-{
-    const char *hole = strstr(verb->path, "{}");
-    struct buffer path;
-
-    buffer_init(&path);
-    buffer_append(&path, verb->path, (size_t)(hole - verb->path));
-    http_escape(&path, id);
-    buffer_append_string(&path, hole + 2);
-    return buffer_take(&path, NULL);
-}
-
 static void act_on(struct action *a, const json_t *target, struct failure *f)
 {
     const struct verb *verb = a->cli->command->verb;
     struct http_request request = {.method = verb->method};
-    char *path = action_path(verb, resource_key(verb->kind, target));
+    char *path = resource_path(verb->path, resource_key(verb->kind, target), NULL);
     json_t *reply = NULL, *body = NULL;
     int rc = args_uses(a->cli->command, USE_BODY)
                  ? body_build(a->cli->http, a->cli->command, &body, f)

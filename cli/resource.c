@@ -329,3 +329,17 @@ int resource_select(struct http *h, const struct command *c, const char *default
     }
     return rc;
 }
+
+char *resource_path(const char *pattern, const char *key, const char *part)
+{
+    const char *values[] = {key, part}, *hole;
+    struct buffer path;
+
+    buffer_init(&path);
+    for (size_t n = 0; (hole = strstr(pattern, "{}")) != NULL; n++, pattern = hole + 2) {
+        buffer_append(&path, pattern, (size_t)(hole - pattern));
+        http_escape(&path, values[n]);
+    }
+    buffer_append_string(&path, pattern);
+    return buffer_take(&path, NULL);
+}

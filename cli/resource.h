@@ -39,4 +39,8 @@ void resource_query(const struct command *c, struct buffer *out);
 int resource_select(struct http *h, const struct command *c, const char *default_states,
                     json_t **out_items, struct failure *f);
 
+// `pattern` with the key and then the part (if it has a place for it) in the places of its "{}",
+// encoded; the caller frees. NULL: out of memory.
+char *resource_path(const char *pattern, const char *key, const char *part);
+
 #endif

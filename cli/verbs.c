@@ -266,29 +266,25 @@ static json_t *part_body(struct cli *cli, struct failure *f)
     return json_pack("{so}", "targets", targets);
 }
 
-// A request to the parts of operand 1: POST when there is a body, else DELETE of `part`.
+// The verb's request to the parts of operand 1, or to one of them.
 static int send_part(struct cli *cli, const json_t *body, const char *part, struct failure *f)
 {
     const struct command *c = cli->command;
-    struct buffer collection;
+    struct http_request request = {.method = c->verb->method, .body = body};
     json_t *reply = NULL;
-    char *key = NULL;
+    char *key = NULL, *path = NULL;
     int rc = resource_resolve(cli->http, c->verb->kind, c->operands[0], &key, f);
 
-    if (rc != EXIT_OK)
-        return rc;
-    buffer_init(&collection);
-    buffer_printf(&collection, "%s/%s", c->verb->kind->path, key);
-    if (body == NULL)
-        buffer_printf(&collection, "/%s", c->verb->path);
-    buffer_append(&collection, "", 1);
-    rc = collection.failed ? fail(f, EXIT_REFUSED, "out of memory")
-                           : send_to(cli, c->verb->method, collection.data,
-                                     body != NULL ? c->verb->path : part, body, &reply, f);
+    if (rc == EXIT_OK) {
+        request.path = path = resource_path(c->verb->path, key, part);
+        request.if_revision = args_int(c, "if-revision", 0);
+        rc = path ? http_send(cli->http, &request, &reply, f)
+                  : fail(f, EXIT_REFUSED, "out of memory");
+    }
     if (rc == EXIT_OK)
         output_item(cli->output, c->verb->kind, reply);
-    buffer_fini(&collection);
     json_decref(reply);
+    free(path);
     free(key);
     return rc;
 }
@@ -302,7 +298,7 @@ int verb_add_part(struct cli *cli, struct failure *f)
     return rc;
 }
 
-int verb_remove_part(struct cli *cli, struct failure *f)
+int verb_act_on_part(struct cli *cli, struct failure *f)
 {
     const struct command *c = cli->command;
     json_t *target = NULL;

@@ -20,7 +20,7 @@ int verb_put(struct cli *cli, struct failure *f); // zone, type: what no flag ch
 int verb_act(struct cli *cli, struct failure *f); // start, stop, …, delete: names or selectors
 int verb_update(struct cli *cli, struct failure *f);
 int verb_add_part(struct cli *cli, struct failure *f); // listener, targets
-int verb_remove_part(struct cli *cli, struct failure *f);
+int verb_act_on_part(struct cli *cli, struct failure *f);
 int verb_delete_named(struct cli *cli, struct failure *f); // zone, type, project, latency
 int verb_send(struct cli *cli, struct failure *f);         // the verb's method and path, no body
 int verb_token_create(struct cli *cli, struct failure *f);

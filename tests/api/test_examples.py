@@ -118,6 +118,8 @@ def walk_the_network(call):
     pool = call("target_pools.create", {})["id"]
     call("target_pools.add_targets", {"targets": [{"address": "192.0.2.1"}]}, id=pool)
     call("target_pools.update", {"tags": {"a": "b"}}, id=pool)
+    call("target_pools.fail_target", id=pool, target="192.0.2.1")
+    call("target_pools.heal_target", id=pool, target="192.0.2.1")
     call("target_pools.remove_target", id=pool, target="192.0.2.1")
     lb = call("load_balancers.create", {})["id"]
     listener = {"protocol": "TCP", "port": 80, "target_pool_id": pool, "target_port": 80}

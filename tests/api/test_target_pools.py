@@ -102,6 +102,25 @@ def test_a_target_given_twice_is_refused(api):
     assert response.status_code in (400, 409) and response.json()["field"].startswith("targets[1]")
 
 
+def test_a_target_fails_its_health_check_until_it_is_healed(api):
+    instance = api.instance()
+    other = {"address": "2001:db8::1"}
+    made = api.pool(targets=[{"instance_id": instance["id"]}, other], health_check={"protocol": "TCP"})
+    path = f"/v1/target-pools/{made['id']}"
+    for key in (instance["id"], "2001:DB8:0::1"):
+        failed = api.post(f"/sim{path}/targets/{key}/fail")
+        again = api.post(f"/sim{path}/targets/{key}/fail")
+        assert again["revision"] == failed["revision"]
+    assert {t["health_reason"] for t in again["targets"]} == {"health-check-failed"}
+    assert health(api.post(f"/sim{path}/targets/2001:db8::1/heal"))["2001:db8::1"] == "healthy"
+    assert health(api.get(path))[instance["id"]] == "unhealthy"
+    api.post(f"/v1/instances/{instance['id']}/stop", expect=202)
+    stopped = api.post(f"/sim{path}/targets/{instance['id']}/heal")  # it is no check that fails
+    assert health(stopped)[instance["id"]] == "unhealthy"
+    for verb in ("fail", "heal"):
+        api.refuse("POST", f"/sim{path}/targets/192.0.2.99/{verb}", status=404, code="not_found")
+
+
 def test_a_thousand_targets_fit_into_a_pool(api):
     targets = [{"address": f"192.0.{n // 250}.{n % 250 + 1}"} for n in range(1000)]
     made = api.pool(targets=targets)

@@ -137,6 +137,8 @@ def test_a_load_balancer_is_built_changed_and_taken_down(cli):
     assert cli.json("lb", "update", "front", "--source-range", "192.0.2.0/24")["source_ranges"] == ["192.0.2.0/24"]
     assert cli.json("lb", "update", "front", "--source-range", "none")["source_ranges"] == []
     cli("pool", "add-target", "front-pool", "192.0.2.7", "192.0.2.8")
+    for verb, health in (("fail-target", "unhealthy"), ("heal-target", "healthy")):
+        assert cli.json("pool", verb, "front-pool", "web-1")["targets"][0]["health"] == health
     cli("pool", "remove-target", "front-pool", "web-1")
     assert "192.0.2.7=" in cli("pool", "ls", "-o", "wide") and cli.lines("pool", "ls")[1].split()[2] == "2"
     assert cli.error("pool", "delete", "front-pool", code="conflict").startswith("in_use: ")

@@ -17,6 +17,7 @@ def blocks():
 def test_the_lines_of_the_document_work(cli):
     for name in ("node-3", "node-4"):
         cli("instance", "create", name)
+    cli("pool", "create", "front-pool", "--target", "node-3")
     ran = 0
     for block in blocks():
         for words in block:

@@ -3404,6 +3404,30 @@ type SnapshotRestoreParams struct {
 // SnapshotRestoreParamsClock defines parameters for SnapshotRestore.
 type SnapshotRestoreParamsClock string
 
+// TargetPoolsFailTargetParams defines parameters for TargetPoolsFailTarget.
+type TargetPoolsFailTargetParams struct {
+	// IfMatch Act only if the resource is still at this ETag (RFC 9110 13.1.1).
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IdempotencyKey A repeat with the same key and body gets the first answer; kept for 24 hours of cloud time.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// ProjectHeader Act on this project instead of the token's own (scope sim only).
+	ProjectHeader *ProjectHeader `json:"X-Mockcloud-Project,omitempty"`
+}
+
+// TargetPoolsHealTargetParams defines parameters for TargetPoolsHealTarget.
+type TargetPoolsHealTargetParams struct {
+	// IfMatch Act only if the resource is still at this ETag (RFC 9110 13.1.1).
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IdempotencyKey A repeat with the same key and body gets the first answer; kept for 24 hours of cloud time.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// ProjectHeader Act on this project instead of the token's own (scope sim only).
+	ProjectHeader *ProjectHeader `json:"X-Mockcloud-Project,omitempty"`
+}
+
 // AddressesListParams defines parameters for AddressesList.
 type AddressesListParams struct {
 	// Limit Most items in one answer.
@@ -4767,6 +4791,20 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /sim/v1/snapshot (the `SnapshotRestore` operationId).
 	SnapshotRestoreWithBody(ctx context.Context, params *SnapshotRestoreParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TargetPoolsFailTarget A healthy target fails its health check.
+	//
+	// Though its instance runs: it is `unhealthy` with the reason `health-check-failed` until it is healed or its instance stops and comes back. Any other is left as it is.
+	//
+	// Corresponds with POST /sim/v1/target-pools/{id}/targets/{target}/fail (the `TargetPoolsFailTarget` operationId).
+	TargetPoolsFailTarget(ctx context.Context, id Id, target string, params *TargetPoolsFailTargetParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TargetPoolsHealTarget A target that fails its health check passes it again.
+	//
+	// It is as its instance is. One that is unhealthy for another reason is left as it is.
+	//
+	// Corresponds with POST /sim/v1/target-pools/{id}/targets/{target}/heal (the `TargetPoolsHealTarget` operationId).
+	TargetPoolsHealTarget(ctx context.Context, id Id, target string, params *TargetPoolsHealTargetParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ZonesDelete Delete a zone without instances.
 	//
@@ -6454,6 +6492,40 @@ func (c *Client) SnapshotSave(ctx context.Context, reqEditors ...RequestEditorFn
 // Corresponds with PUT /sim/v1/snapshot (the `SnapshotRestore` operationId).
 func (c *Client) SnapshotRestoreWithBody(ctx context.Context, params *SnapshotRestoreParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewSnapshotRestoreRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TargetPoolsFailTarget A healthy target fails its health check.
+//
+// Though its instance runs: it is `unhealthy` with the reason `health-check-failed` until it is healed or its instance stops and comes back. Any other is left as it is.
+//
+// Corresponds with POST /sim/v1/target-pools/{id}/targets/{target}/fail (the `TargetPoolsFailTarget` operationId).
+func (c *Client) TargetPoolsFailTarget(ctx context.Context, id Id, target string, params *TargetPoolsFailTargetParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTargetPoolsFailTargetRequest(c.Server, id, target, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TargetPoolsHealTarget A target that fails its health check passes it again.
+//
+// It is as its instance is. One that is unhealthy for another reason is left as it is.
+//
+// Corresponds with POST /sim/v1/target-pools/{id}/targets/{target}/heal (the `TargetPoolsHealTarget` operationId).
+func (c *Client) TargetPoolsHealTarget(ctx context.Context, id Id, target string, params *TargetPoolsHealTargetParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTargetPoolsHealTargetRequest(c.Server, id, target, params)
 	if err != nil {
 		return nil, err
 	}
@@ -10543,6 +10615,162 @@ func NewSnapshotRestoreRequestWithBody(server string, params *SnapshotRestorePar
 	return req, nil
 }
 
+// NewTargetPoolsFailTargetRequest constructs an http.Request for the TargetPoolsFailTarget method
+func NewTargetPoolsFailTargetRequest(server string, id Id, target string, params *TargetPoolsFailTargetParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "target", target, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/target-pools/%s/targets/%s/fail", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.IdempotencyKey != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam1)
+		}
+
+		if params.ProjectHeader != nil {
+			var headerParam2 string
+
+			headerParam2, err = runtime.StyleParamWithOptions("simple", false, "X-Mockcloud-Project", *params.ProjectHeader, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Mockcloud-Project", headerParam2)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewTargetPoolsHealTargetRequest constructs an http.Request for the TargetPoolsHealTarget method
+func NewTargetPoolsHealTargetRequest(server string, id Id, target string, params *TargetPoolsHealTargetParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "target", target, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sim/v1/target-pools/%s/targets/%s/heal", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.IdempotencyKey != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam1)
+		}
+
+		if params.ProjectHeader != nil {
+			var headerParam2 string
+
+			headerParam2, err = runtime.StyleParamWithOptions("simple", false, "X-Mockcloud-Project", *params.ProjectHeader, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Mockcloud-Project", headerParam2)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewZonesDeleteRequest constructs an http.Request for the ZonesDelete method
 func NewZonesDeleteRequest(server string, name NameInPath) (*http.Request, error) {
 	var err error
@@ -14457,6 +14685,24 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PUT /sim/v1/snapshot (the `SnapshotRestore` operationId).
 	SnapshotRestoreWithBodyWithResponse(ctx context.Context, params *SnapshotRestoreParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SnapshotRestoreResponse, error)
 
+	// TargetPoolsFailTargetWithResponse A healthy target fails its health check.
+	//
+	// Though its instance runs: it is `unhealthy` with the reason `health-check-failed` until it is healed or its instance stops and comes back. Any other is left as it is.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /sim/v1/target-pools/{id}/targets/{target}/fail (the `TargetPoolsFailTarget` operationId).
+	TargetPoolsFailTargetWithResponse(ctx context.Context, id Id, target string, params *TargetPoolsFailTargetParams, reqEditors ...RequestEditorFn) (*TargetPoolsFailTargetResponse, error)
+
+	// TargetPoolsHealTargetWithResponse A target that fails its health check passes it again.
+	//
+	// It is as its instance is. One that is unhealthy for another reason is left as it is.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /sim/v1/target-pools/{id}/targets/{target}/heal (the `TargetPoolsHealTarget` operationId).
+	TargetPoolsHealTargetWithResponse(ctx context.Context, id Id, target string, params *TargetPoolsHealTargetParams, reqEditors ...RequestEditorFn) (*TargetPoolsHealTargetResponse, error)
+
 	// ZonesDeleteWithResponse Delete a zone without instances.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -18128,6 +18374,118 @@ func (r SnapshotRestoreResponse) ContentType() string {
 	return ""
 }
 
+// TargetPoolsFailTargetResponse200Headers the declared response headers of an HTTP 200 response for TargetPoolsFailTarget
+type TargetPoolsFailTargetResponse200Headers struct {
+	ETag       *string
+	XRequestId *string
+}
+
+type TargetPoolsFailTargetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TargetPool
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *TargetPoolsFailTargetResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r TargetPoolsFailTargetResponse) GetJSON200() *TargetPool {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r TargetPoolsFailTargetResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r TargetPoolsFailTargetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r TargetPoolsFailTargetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r TargetPoolsFailTargetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r TargetPoolsFailTargetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// TargetPoolsHealTargetResponse200Headers the declared response headers of an HTTP 200 response for TargetPoolsHealTarget
+type TargetPoolsHealTargetResponse200Headers struct {
+	ETag       *string
+	XRequestId *string
+}
+
+type TargetPoolsHealTargetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TargetPool
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *TargetPoolsHealTargetResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r TargetPoolsHealTargetResponse) GetJSON200() *TargetPool {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r TargetPoolsHealTargetResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r TargetPoolsHealTargetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r TargetPoolsHealTargetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r TargetPoolsHealTargetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r TargetPoolsHealTargetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ZonesDeleteResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -21698,6 +22056,36 @@ func (c *ClientWithResponses) SnapshotRestoreWithBodyWithResponse(ctx context.Co
 		return nil, err
 	}
 	return ParseSnapshotRestoreResponse(rsp)
+}
+
+// TargetPoolsFailTargetWithResponse A healthy target fails its health check.
+//
+// Though its instance runs: it is `unhealthy` with the reason `health-check-failed` until it is healed or its instance stops and comes back. Any other is left as it is.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /sim/v1/target-pools/{id}/targets/{target}/fail (the `TargetPoolsFailTarget` operationId).
+func (c *ClientWithResponses) TargetPoolsFailTargetWithResponse(ctx context.Context, id Id, target string, params *TargetPoolsFailTargetParams, reqEditors ...RequestEditorFn) (*TargetPoolsFailTargetResponse, error) {
+	rsp, err := c.TargetPoolsFailTarget(ctx, id, target, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTargetPoolsFailTargetResponse(rsp)
+}
+
+// TargetPoolsHealTargetWithResponse A target that fails its health check passes it again.
+//
+// It is as its instance is. One that is unhealthy for another reason is left as it is.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /sim/v1/target-pools/{id}/targets/{target}/heal (the `TargetPoolsHealTarget` operationId).
+func (c *ClientWithResponses) TargetPoolsHealTargetWithResponse(ctx context.Context, id Id, target string, params *TargetPoolsHealTargetParams, reqEditors ...RequestEditorFn) (*TargetPoolsHealTargetResponse, error) {
+	rsp, err := c.TargetPoolsHealTarget(ctx, id, target, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTargetPoolsHealTargetResponse(rsp)
 }
 
 // ZonesDeleteWithResponse Delete a zone without instances.
@@ -25318,6 +25706,112 @@ func ParseSnapshotRestoreResponse(rsp *http.Response) (*SnapshotRestoreResponse,
 	switch {
 	case rsp.StatusCode == 200:
 		var headers SnapshotRestoreResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseTargetPoolsFailTargetResponse parses an HTTP response from a TargetPoolsFailTargetWithResponse call
+func ParseTargetPoolsFailTargetResponse(rsp *http.Response) (*TargetPoolsFailTargetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &TargetPoolsFailTargetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TargetPool
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers TargetPoolsFailTargetResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseTargetPoolsHealTargetResponse parses an HTTP response from a TargetPoolsHealTargetWithResponse call
+func ParseTargetPoolsHealTargetResponse(rsp *http.Response) (*TargetPoolsHealTargetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &TargetPoolsHealTargetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TargetPool
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers TargetPoolsHealTargetResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
