@@ -11,6 +11,8 @@
 
 struct replaying {
     struct api *api;
+    replay_go_on *go_on; // NULL: always
+    void *context;
     FILE *file;
     char *text; // of the line
     size_t size;
@@ -267,6 +269,9 @@ static int replay_all(struct replaying *p, struct error *err)
     int result = 1;
 
     while (result == 1 && p->result->difference == 0 && !p->ended) {
+        if (p->go_on && !p->go_on(p->context, p->line))
+            return error_set(err, ERROR_UNAVAILABLE, NULL,
+                             "stopped after line %" PRId64 " of the recording", p->line);
         result = next_line(p, &line, err);
         if (result == 1) {
             int done = replay_line(p, line, err);
@@ -329,28 +334,35 @@ static void close_file(struct replaying *p)
     free(p->text);
 }
 
-int replay_file(struct api *api, const char *path, struct replay_result *out, struct error *err)
+static int replay_from(struct replaying *p, const char *path, struct error *err)
 {
-    struct replaying p = {.api = api, .result = out};
-    int result = open_file(&p, path, err);
+    int result = open_file(p, path, err);
 
-    *out = (struct replay_result){.lines = 0};
+    *p->result = (struct replay_result){.lines = 0};
     if (result < 0)
         return result;
-    result = replay(&p, err);
-    close_file(&p);
+    result = replay(p, err);
+    close_file(p);
     return result;
 }
 
-int replay_alone(struct cloud *cloud, const char *path, struct replay_result *out,
-                 struct error *err)
+int replay_file(struct api *api, const char *path, struct replay_result *out, struct error *err)
+{
+    struct replaying p = {.api = api, .result = out};
+
+    return replay_from(&p, path, err);
+}
+
+int replay_alone(struct cloud *cloud, const char *path, replay_go_on *go_on, void *context,
+                 struct replay_result *out, struct error *err)
 {
     struct api api = {.cloud = cloud, .router = router_new(endpoints, endpoint_count)};
     int result;
 
     if (!api.router)
         return error_set(err, ERROR_INTERNAL, NULL, "out of memory");
-    result = replay_file(&api, path, out, err);
+    struct replaying p = {.api = &api, .go_on = go_on, .context = context, .result = out};
+    result = replay_from(&p, path, err);
     router_free(api.router);
     return result;
 }

@@ -16,9 +16,11 @@ struct replay_result {
 // recordings (naming the line) and of clouds that are not where it begins. What was being written
 // when a recording was killed is left out. On a thread that may wait.
 int replay_file(struct api *api, const char *path, struct replay_result *out, struct error *err);
-// The same on a cloud that has no server yet.
-int replay_alone(struct cloud *cloud, const char *path, struct replay_result *out,
-                 struct error *err);
+// The same on a cloud that has no server yet. `go_on` is asked before each line; where it says no,
+// the error is ERROR_UNAVAILABLE, naming the line.
+typedef bool replay_go_on(void *context, int64_t line);
+int replay_alone(struct cloud *cloud, const char *path, replay_go_on *go_on, void *context,
+                 struct replay_result *out, struct error *err);
 // Where the recording begins.
 int replay_look(const char *path, struct replay_start *out, struct error *err);
 // Appends openapi.json's Replayed.

@@ -280,7 +280,7 @@ static int serve(const struct serve_options *o, struct arena *arena, struct erro
     if (result == 0)
         result = open_cloud(o, arena, &beginning, &cloud, err);
     if (result == 0)
-        result = recording = serve_replay(o, cloud, err);
+        result = recording = serve_replay(o, cloud, &signals, err);
     if (result == 0)
         result = attach(o, cloud, &docker, &forward, err);
     if (result == 0)

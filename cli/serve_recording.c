@@ -1,10 +1,15 @@
 #include "cli/serve_recording.h"
 
 #include "api/replay.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/timefmt.h"
 
 #include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#define TELL_NS (5 * NS_PER_S)
 
 // --- before ---
 
@@ -59,15 +64,38 @@ int serve_recording_prepare(const struct serve_options *o, bool is_new, struct c
 
 // --- at the start ---
 
-int serve_replay(const struct serve_options *o, struct cloud *cloud, struct error *err)
+struct replay_watch {
+    const char *file;
+    const sigset_t *signals;
+    int64_t tell_ns; // when to say next how far it is
+};
+
+static bool go_on(void *context, int64_t line)
 {
+    static const struct timespec at_once = {0};
+    struct replay_watch *w = context;
+    int64_t now = clock_monotonic();
+    char lines[24];
+
+    if (now >= w->tell_ns) {
+        snprintf(lines, sizeof(lines), "%" PRId64, line);
+        log_line(LOG_INFO, "replaying", "file", w->file, "lines", lines, NULL);
+        w->tell_ns = now + TELL_NS;
+    }
+    return sigtimedwait(w->signals, NULL, &at_once) < 0;
+}
+
+int serve_replay(const struct serve_options *o, struct cloud *cloud, const sigset_t *signals,
+                 struct error *err)
+{
+    struct replay_watch watch = {.file = o->replay, .signals = signals};
     struct replay_result done;
     struct error inner = {0};
     char changes[24], revision[24];
 
     if (!o->replay)
         return 0;
-    if (replay_alone(cloud, o->replay, &done, &inner) < 0)
+    if (replay_alone(cloud, o->replay, go_on, &watch, &done, &inner) < 0)
         return error_set(err, inner.code, "--replay", "%s: %s", o->replay, inner.message);
     if (done.difference > 0)
         return error_set(err, ERROR_STATE, "--replay",

@@ -3,11 +3,13 @@
 import json
 import os
 import random
+import signal
 import stat
+import subprocess
 
 import pytest
 
-from harness.server import StartFailed, run_serve
+from harness.server import StartFailed, binary, run_serve
 from test_record_replay import log, slow, some_calls
 
 SEED_FILE = {"latencies": {"instance.pending": {"distribution": "fixed", "value": "5s"}},
@@ -195,3 +197,23 @@ def test_another_beginning_is_refused(start, tmp_path, recorded, seed_file):
     with pytest.raises(StartFailed) as failed:
         replayed(start, tmp_path / "three", recorded, args=["--seed-file", seed_file, "--config", config])
     assert "10.99.0.0/16" in failed.value.log
+
+
+def test_a_signal_ends_a_replay_and_leaves_nothing(start, connect, tmp_path):
+    path, db = tmp_path / "run.jsonl", tmp_path / "two.db"
+    server = start(args=["--record", path])
+    api = connect(server)
+    for _ in range(20):
+        api.post("/v1/instances", {"count": 1000})
+    server.stop()
+    with subprocess.Popen([binary(), "serve", "--listen", "127.0.0.1:0", "--db", db, "--replay", path],
+                          stderr=subprocess.PIPE, text=True) as process:
+        said = process.stderr.readline()
+        while "replaying" not in said:
+            said = process.stderr.readline()
+            assert said, "it ended before it replayed"
+        process.send_signal(signal.SIGTERM)
+        said = process.stderr.read()
+        assert process.wait(20) == 1
+    assert "--replay" in said and "stopped after line" in said
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith("two.db") and p.suffix != ".lock"] == []
