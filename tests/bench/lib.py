@@ -89,13 +89,17 @@ class Bench:
         return Bare(process, f"http://127.0.0.1:{port}")
 
     # -- load -------------------------------------------------------------------------------------
-    def duel(self, one, other, connections, threads=2):
-        """Interleaved rounds of wrk against two (pid, url, options); medians of each: {rps, p99_ms, mb_s, cpu_us}."""
+    def duel(self, one, other, connections, threads=2, many=False):
+        """Interleaved rounds of wrk against two (pid, url, options); medians of each: {rps, p99_ms, mb_s, cpu_us}.
+
+        Each round has its own luck with the scheduler. Where that decides more than the code: `many` short ones.
+        """
         results = ([], [])
-        for _ in range(self.rounds):
+        rounds, seconds = (max(self.rounds, 15), 1) if many else (self.rounds, self.seconds)
+        for _ in range(rounds):
             for side, (pid, url, options) in enumerate((one, other)):
                 before = cpu_seconds(pid)
-                result = wrk(url, options, connections, threads, self.seconds)
+                result = wrk(url, options, connections, threads, seconds)
                 result["cpu_us"] = (cpu_seconds(pid) - before) * 1e6 / result["requests"]
                 results[side].append(result)
         return tuple(

@@ -37,9 +37,6 @@ def copy_of(bench, server):
 
 def get(bench):
     """GET of one instance among 10,000, beside the same bytes from memory and beside one SELECT."""
-    # Each round has its own luck with the scheduler, which decides more than anything else: many short ones.
-    rounds, seconds = bench.rounds, bench.seconds
-    bench.rounds, bench.seconds = max(rounds, 15), 1
     server = bench.with_instances(10000)
     ids = [i["id"] for i in Api(server)("GET", "/v1/instances?limit=10000")["items"]]
     copy = copy_of(bench, server)
@@ -48,9 +45,10 @@ def get(bench):
     memory = bench.bare("get", "--body", body_file(bench, api.connection.getresponse().read()))
     select = bench.bare("select", "--db", copy, "--sql", SELECT)
     load = bearer(server) + lua(bench, "GET", [f"/v1/instances/{i}" for i in ids], spread=True)
+    here, from_memory, by_select = ((each.pid, each.address, load) for each in (server, memory, select))
     rows = []
     for connections in (16, 64):
-        ours, bare = bench.duel((server.pid, server.address, load), (memory.pid, memory.address, load), connections)
+        ours, bare = bench.duel(here, from_memory, connections, many=True)
         one, two, ratio = rates(ours, bare)
         beside_memory = Row("get", f"requests, {connections} connections, beside bytes from memory", one, two, ratio,
                             "≥ 0.70, or ≥ 0.90 below")
@@ -59,13 +57,12 @@ def get(bench):
         rows.append(Row("get", f"p99, {connections} connections", f"{ours['p99_ms']:.2f} ms",
                         f"{bare['p99_ms']:.2f} ms", slower, "≤ 2", slower <= 2))
         rows.append(cpu_row("get", f"{connections} connections, beside bytes from memory", ours, bare))
-        ours, bare = bench.duel((server.pid, server.address, load), (select.pid, select.address, load), connections)
+        ours, bare = bench.duel(here, by_select, connections, many=True)
         one, two, ratio = rates(ours, bare)
         rows.append(Row("get", f"requests, {connections} connections, beside one SELECT", one, two, ratio, "≥ 0.90",
                         ratio >= 0.90))
         beside_memory.met = beside_memory.ratio >= 0.70 or ratio >= 0.90
         rows.append(cpu_row("get", f"{connections} connections, beside one SELECT", ours, bare))
-    bench.rounds, bench.seconds = rounds, seconds
     return rows
 
 
@@ -157,7 +154,8 @@ def growth(bench):
         sides = [(server.pid, server.address, bearer(server) + lua(bench, *load[what][:2], body=load[what][2]))
                  for server, load in zip(servers, loads)]
         settle(servers)
-        many, few = bench.duel(*sides, 16)
+        # a POST adds to both: many of them would make the few many
+        many, few = bench.duel(*sides, 16, many=what != "POST")
         cost = few["rps"] / many["rps"]
         rows.append(Row("growth", what, f"{many['rps']:,.0f}/s at 100,000", f"{few['rps']:,.0f}/s at 1,000", cost,
                         "≤ 1.3", cost <= 1.3))
@@ -189,7 +187,7 @@ def calls(bench):
             ids = [i["id"] for i in Api(server)("GET", "/v1/instances?limit=1000")["items"]]
             load = bearer(server) + lua(bench, "GET", [f"/v1/instances/{i}" for i in ids], spread=True)
             sides.append((server.pid, server.address, load))
-        ours, without = bench.duel(*sides, 64)
+        ours, without = bench.duel(*sides, 64, many=True)
         one, two, ratio = rates(ours, without)
         target = ("", None) if limits else ("≥ 0.97", ratio >= 0.97)  # who is limited pays for three header fields
         rows.append(Row("calls", f"GET with {what}, beside none", one, two, ratio, *target))
