@@ -18,7 +18,7 @@ import (
 	"mockcloud.dev/ccm-plugin/testserver"
 )
 
-// The fast profile of CCM-BEHAVIOUR.md, but for a leader lease of 8 s: one of 4 s was lost on a busy machine.
+// Everything that can be made to happen sooner; but a leader lease of 8 s, since one of 4 s was lost on a busy machine.
 var fastProfile = []string{
 	"--node-monitor-period=500ms", "--node-status-update-frequency=1s", "--route-reconciliation-period=1s",
 	"--min-resync-period=30s", "--leader-elect-lease-duration=8s", "--leader-elect-renew-deadline=6s",
