@@ -27,12 +27,15 @@ pid_of() {
 }
 
 # start <component> <program> <arguments>: in a session of its own, so that a Ctrl-C
-# at the terminal reaches only who asked for it
+# at the terminal reaches only who asked for it. Returns when it is that program, which it is not at once:
+# who looked before would take it for gone.
 start() {
-  local component=$1
+  local component=$1 pid deadline=$((SECONDS + 10))
   shift
   setsid "$@" >"$state/$component.log" 2>&1 </dev/null 9>&- &
-  echo $! >"$state/$component.pid"
+  pid=$!
+  while kill -0 "$pid" 2>/dev/null && ! is_ours "$pid" "$component" && ((SECONDS < deadline)); do sleep 0.01; done
+  echo "$pid" >"$state/$component.pid"
 }
 
 # Pids of everything of ours that runs, with or without a pid file.

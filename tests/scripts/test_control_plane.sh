@@ -7,10 +7,9 @@ set -uo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 script=$here/../../scripts/control-plane
-work=$(mktemp -d)
+# shellcheck source=tests/scripts/check.sh
+source "$here/check.sh"
 server=
-examined=0
-failed=0
 
 clean_up() {
   local plane
@@ -21,19 +20,7 @@ clean_up() {
   rm -rf "$work"
 }
 trap clean_up EXIT
-trap 'exit 130' INT TERM
 
-# check <sentence> <command>: the command must succeed
-check() {
-  examined=$((examined + 1))
-  if "${@:2}"; then
-    echo "ok $examined - $1"
-  else
-    failed=$((failed + 1))
-    echo "not ok $examined - $1"
-    sed 's/^/    /' "$work/output" 2>/dev/null | tail -n 20
-  fi
-}
 # run <arguments>: control-plane, its output in a file and its exit code in $code
 run() {
   "$script" "$@" >"$work/output" 2>&1
@@ -41,8 +28,6 @@ run() {
 }
 says() { grep -qE -- "$1" "$work/output"; }
 not() { ! "$@"; }
-# is <value> <value>
-is() { [[ $1 == "$2" ]]; }
 # refused <text>: exit code 2, and one line with the text
 refused() { [[ $code == 2 && $(wc -l <"$work/output") == 1 ]] && says "$1"; }
 # gone <pid>...: none of them runs (what nobody has waited for yet does not count)
@@ -327,5 +312,4 @@ unset KUBEBUILDER_ASSETS
 refusals
 [[ ${1-real} != real ]] || real # before fakes, which change where programs are looked for
 [[ ${1-fake} != fake ]] || fakes
-echo "$examined examined, $failed failed"
-((examined > 0 && failed == 0))
+finish

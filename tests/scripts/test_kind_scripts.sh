@@ -6,9 +6,8 @@ set -uo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 scripts=$here/../../scripts
-work=$(mktemp -d)
-examined=0
-failed=0
+# shellcheck source=tests/scripts/check.sh
+source "$here/check.sh"
 export XDG_STATE_HOME=$work/state MOCKCLOUD_BIN=$here/../../build/mockcloud
 unset KIND KIND_NODE_IMAGE MOCKCLOUD_URL MOCKCLOUD_TOKEN_FILE GITHUB_ENV
 
@@ -17,17 +16,6 @@ clean_up() {
   rm -rf "$work"
 }
 trap clean_up EXIT
-trap 'exit 130' INT TERM
-
-check() {
-  examined=$((examined + 1))
-  if "${@:2}"; then
-    echo "ok $examined - $1"
-  else
-    failed=$((failed + 1))
-    echo "not ok $examined - $1"
-  fi
-}
 
 # stub <program> <script>: a program of that name that comes first on the PATH
 stub() {
@@ -99,5 +87,4 @@ check 'the eval of a server that does not start ends the job' evaluated --clock 
 check 'the eval of a cluster that does not start ends the job' evaluated 'unknown argument --no-such' MOCKCLOUD_KIND=true \
   MOCKCLOUD_KIND_ARGS=--no-such
 
-echo "$examined examined, $failed failed"
-((examined > 0 && failed == 0))
+finish

@@ -4,10 +4,9 @@ set -uo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 script=$here/../../scripts/run
-work=$(mktemp -d)
+# shellcheck source=tests/scripts/check.sh
+source "$here/check.sh"
 running=
-examined=0
-failed=0
 export STATE_DIR=$work/one LISTEN=127.0.0.1:0
 unset DEMO PROFILE
 
@@ -19,22 +18,8 @@ clean_up() {
   rm -rf "$work"
 }
 trap clean_up EXIT
-trap 'exit 130' INT TERM
 
-# check <sentence> <command>: the command must succeed
-check() {
-  examined=$((examined + 1))
-  if "${@:2}"; then
-    echo "ok $examined - $1"
-  else
-    failed=$((failed + 1))
-    echo "not ok $examined - $1"
-    sed 's/^/    /' "$work/output" | tail -n 30
-  fi
-}
 says() { grep -qF -- "$1" "$work/output"; }
-# is <value> <value>
-is() { [[ $1 == "$2" ]]; }
 first_line() { head -n 1 "$work/output" | grep -q -- "$1"; }
 one_line() { [[ $(wc -l <"$work/output") == 1 ]]; }
 # the pattern does not stand on grep's own command line
@@ -78,8 +63,9 @@ interrupts() {
   check 'and no process is left then' nothing_left
 
   begin 'Ctrl-C ends everything'
-  check 'without DEMO it follows the events' is $? 0
-  second
+  code=$?
+  check 'without DEMO it follows the events' is "$code" 0
+  ((code != 0)) || second
   end
   check 'an interrupt ends it with 130' is "$code" 130
   check 'and no process is left after that either' nothing_left
@@ -88,14 +74,14 @@ interrupts() {
 second() {
   local code address
   mv "$work/output" "$work/first"
-  "$script" >"$work/output" 2>&1
+  timeout 120 "$script" >"$work/output" 2>&1
   code=$?
   check 'a second one of the same state is refused' is "$code" 1
   check 'in one line' one_line
   check 'that says why' says "run: another 'make run' uses $work/one: stop it, or set STATE_DIR"
 
   address=$(sed -n 's|^ *API *http://\([^ ]*\).*|\1|p' "$work/first")
-  STATE_DIR=$work/two LISTEN=$address "$script" >"$work/output" 2>&1
+  STATE_DIR=$work/two LISTEN=$address timeout 120 "$script" >"$work/output" 2>&1
   code=$?
   check 'a second one on the same port is refused' is "$code" 1
   check 'naming the address' says "--listen: $address: Address already in use"
@@ -112,5 +98,4 @@ refusals() {
 refusals
 tour
 interrupts
-echo "$examined examined, $failed failed"
-((examined > 0 && failed == 0))
+finish
