@@ -3,8 +3,6 @@
 // round.
 #include "sim/cloud_internal.h"
 
-#define TRIES_MAX (UINT64_C(1) << 20) // of a pool too large to be walked in whole
-
 static const struct {
     const char *name;
     const char *fallback;
@@ -107,33 +105,57 @@ void pools_released(struct cloud *cloud)
 
 // --- addresses ---
 
+// The first free address at or behind place `from` of the pool and before `to`. Three-way.
+static int find_free(struct txn *t, enum pool pool, uint64_t from, uint64_t to, uint64_t *out,
+                     struct error *err)
+{
+    struct ip first = cidr_nth(&t->cloud->pools[pool], from + 1);
+    uint64_t taken = 0;
+    int rc = store_ips_taken(t->store, &first, to - from, &taken, err);
+
+    *out = from + taken;
+    return rc < 0 ? rc : taken < to - from;
+}
+
+// Claims the address at this place of the pool: 1, or 0 if it is taken.
+static int claim_nth(struct txn *t, enum pool pool, uint64_t place, const char *owner_id,
+                     struct ip *out, struct error *err)
+{
+    int rc;
+
+    *out = cidr_nth(&t->cloud->pools[pool], place + 1); // not the first, which is the network's
+    t->cloud->ledger.pool_next[pool] = place + 1;
+    rc = store_ip_claim(t->store, out, owner_id, err);
+    if (rc == 1) {
+        note_claim(t->cloud, out);
+    }
+    return rc;
+}
+
 int txn_ip_allocate(struct txn *t, enum pool pool, const char *owner_id, struct ip *out,
                     struct error *err)
 {
-    struct ledger *ledger = &t->cloud->ledger;
-    const struct cidr *cidr = &t->cloud->pools[pool];
-    uint64_t usable = cidr_size(cidr) - 2; // not the first, not the last
-    uint64_t tries = usable < TRIES_MAX ? usable : TRIES_MAX;
+    uint64_t usable = cidr_size(&t->cloud->pools[pool]) - 2; // not the first, not the last
+    uint64_t next = t->cloud->ledger.pool_next[pool] % usable, place;
+    int rc;
 
     if (is_full(t->cloud, pool)) {
         return exhausted(t, pool, err);
     }
-    for (uint64_t i = 0; i < tries; i++) {
-        uint64_t index = ledger->pool_next[pool] % usable;
-        struct ip ip = cidr_nth(cidr, index + 1);
-        ledger->pool_next[pool] = index + 1;
-        int rc = store_ip_claim(t->store, &ip, owner_id, err);
-        if (rc < 0) {
-            return rc;
-        }
-        if (rc == 1) {
-            note_claim(t->cloud, &ip);
-            *out = ip;
-            return 0;
-        }
+    rc = claim_nth(t, pool, next, owner_id, out, err); // it is free, but in a crowded pool
+    if (rc != 0) {
+        return rc < 0 ? rc : 0;
     }
-    note_full(t->cloud, pool);
-    return exhausted(t, pool, err);
+    rc = find_free(t, pool, next, usable, &place, err);
+    if (rc == 0) {
+        rc = find_free(t, pool, 0, next, &place, err);
+    }
+    if (rc == 0) {
+        note_full(t->cloud, pool);
+        return exhausted(t, pool, err);
+    }
+    rc = rc < 0 ? rc : claim_nth(t, pool, place, owner_id, out, err);
+    return rc < 0 ? rc : 0;
 }
 
 int txn_ip_claim(struct txn *t, const struct ip *ip, const char *owner_id, const char *field,

@@ -261,6 +261,40 @@ int store_ip_claim(struct store *s, const struct ip *ip, const char *owner_id, s
     return result < 0 ? result : sqlite3_changes(s->c.db) == 1;
 }
 
+// The key of the next address: its bytes are one number, the most significant first.
+static void ip_key_advance(struct ip_key *key)
+{
+    for (size_t i = key->length - 1; i > 0 && ++key->bytes[i] == 0; i--)
+        ;
+}
+
+int store_ips_taken(struct store *s, const struct ip *first, uint64_t most, uint64_t *out,
+                    struct error *err)
+{
+    struct ip_key from = ip_key_of(first), key = from;
+    sqlite3_stmt *st;
+    int result =
+        statement_get(&s->c, USE_IPS_TAKEN,
+                      "SELECT address FROM ip WHERE address >= ?1 ORDER BY address", &st, err);
+
+    if (result < 0)
+        return result;
+    bind_blob(st, 1, (struct bytes){from.bytes, from.length});
+    for (*out = 0; *out < most; ++*out) {
+        struct bytes taken;
+
+        result = statement_step(&s->c, st, err);
+        if (result <= 0)
+            break;
+        taken = column_blob(st, 0);
+        if (taken.length != key.length || memcmp(taken.data, key.bytes, key.length) != 0)
+            break;
+        ip_key_advance(&key);
+    }
+    sqlite3_reset(st);
+    return result < 0 ? result : 0;
+}
+
 int store_ip_release(struct store *s, const struct ip *ip, const char *owner_id, struct error *err)
 {
     struct ip_key key = ip_key_of(ip);

@@ -66,6 +66,7 @@ enum statement_use {
     USE_REFERRERS,
     USE_IP_CLAIM,
     USE_IP_RELEASE,
+    USE_IPS_TAKEN,
     USE_IP_OWNER,
     USE_EVENT_INSERT,
     USE_EVENT_NEWEST,

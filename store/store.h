@@ -214,6 +214,9 @@ int store_referrers(struct store *s, const char *target, enum kind kind, struct 
 // Claims an address for a resource: 1 claimed, 0 somebody else's (or its own) already, negative
 // error.
 int store_ip_claim(struct store *s, const struct ip *ip, const char *owner_id, struct error *err);
+// How many addresses from `first` on are taken without a gap, counted up to `most`.
+int store_ips_taken(struct store *s, const struct ip *first, uint64_t most, uint64_t *out,
+                    struct error *err);
 // Whoever does not have it gives nothing back. Addresses do not go with the row of their owner.
 int store_ip_release(struct store *s, const struct ip *ip, const char *owner_id, struct error *err);
 

@@ -130,6 +130,34 @@ static void an_address_is_claimed_once_until_it_is_released(void **state)
     assert_int_equal(claim(f, "10.0.0.1", "i-2"), 1);
 }
 
+static uint64_t taken(struct fixture *f, const char *first, uint64_t most)
+{
+    struct ip ip = ip_of(first);
+    uint64_t count = 99;
+
+    OK(f, store_ips_taken(f->store, &ip, most, &count, &f->err));
+    return count;
+}
+
+static void addresses_that_are_taken_are_counted_to_the_first_gap(void **state)
+{
+    static const char *const claimed[] = {"10.0.0.254", "10.0.0.255",      "10.0.1.0",
+                                          "10.0.1.2",   "255.255.255.255", "a00::fe",
+                                          "fd00::ffff", "fd00::1:0"};
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof(claimed) / sizeof(claimed[0]); i++)
+        assert_int_equal(claim(f, claimed[i], "i-1"), 1);
+    assert_int_equal(taken(f, "10.0.0.253", 10), 0);
+    assert_int_equal(taken(f, "10.0.0.254", 10), 3); // over the end of a byte
+    assert_int_equal(taken(f, "10.0.0.254", 2), 2);
+    assert_int_equal(taken(f, "10.0.0.254", 0), 0);
+    assert_int_equal(taken(f, "10.0.1.2", 10), 1);
+    assert_int_equal(taken(f, "255.255.255.255", 10), 1); // what follows is of the other family
+    assert_int_equal(taken(f, "fd00::ffff", UINT64_MAX), 2);
+    assert_int_equal(taken(f, "fd00::1:1", UINT64_MAX), 0);
+}
+
 static void families_with_the_same_bytes_are_different_addresses(void **state)
 {
     struct fixture *f = *state;
@@ -221,6 +249,7 @@ int main(void)
         TEST(a_change_of_one_reference_among_thousands_writes_little),
         TEST(many_referrers_of_one_target_are_all_found),
         TEST(an_address_is_claimed_once_until_it_is_released),
+        TEST(addresses_that_are_taken_are_counted_to_the_first_gap),
         TEST(families_with_the_same_bytes_are_different_addresses),
         TEST(a_claim_goes_with_its_savepoint),
         TEST(tags_are_replaced_as_a_whole),
