@@ -337,7 +337,7 @@ static enum MHD_Result go_on(struct exchange *x)
 {
     struct error error = {0};
 
-    if (atomic_load(&x->server->stopping)) {
+    if (atomic_load(&x->server->api.stopping)) {
         error_set(&error, ERROR_UNAVAILABLE, NULL, "the server is shutting down");
         return refuse(x, &error);
     }
@@ -352,7 +352,7 @@ static enum MHD_Result finish(struct exchange *x)
     x->in_flight = true;
     if (x->error)
         return refuse(x, x->error);
-    if (atomic_load(&x->server->stopping)) {
+    if (atomic_load(&x->server->api.stopping)) {
         error_set(&error, ERROR_UNAVAILABLE, NULL, "the server is shutting down");
         return refuse(x, &error);
     }
@@ -487,7 +487,7 @@ void http_completed(void *closure, struct MHD_Connection *connection, void **sta
     request_fini(&x->request);
     in_flight = x->in_flight;
     free(x);
-    if (in_flight && metrics_end(server->api.metrics) == 0 && atomic_load(&server->stopping)) {
+    if (in_flight && metrics_end(server->api.metrics) == 0 && atomic_load(&server->api.stopping)) {
         pthread_mutex_lock(&server->lock);
         pthread_cond_signal(&server->idle);
         pthread_mutex_unlock(&server->lock);

@@ -23,7 +23,6 @@ struct http_server {
     char **hosts; // NULL ends
     char address[128];
     atomic_ullong requests; // numbers of request ids
-    atomic_bool stopping;
     pthread_mutex_t lock;
     pthread_cond_t idle; // nothing is in flight any more, or a worker is done
     int workers;         // threads of requests that take their time

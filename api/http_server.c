@@ -235,7 +235,7 @@ void http_server_stop(struct http_server *server)
         return;
     // Not MHD_quiesce_daemon: with epoll it races with the library's own threads for the listening
     // socket and now and then ends the process (0.9.75). Who still comes is answered 503.
-    atomic_store(&server->stopping, true);
+    atomic_store(&server->api.stopping, true);
     streams_stop(server->api.streams);
     deadlines_stop(server->deadlines);
     wait_until_idle(server);

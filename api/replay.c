@@ -11,7 +11,7 @@
 
 struct replaying {
     struct api *api;
-    replay_go_on *go_on; // NULL: always
+    replay_go_on *go_on;
     void *context;
     FILE *file;
     char *text; // of the line
@@ -269,7 +269,7 @@ static int replay_all(struct replaying *p, struct error *err)
     int result = 1;
 
     while (result == 1 && p->result->difference == 0 && !p->ended) {
-        if (p->go_on && !p->go_on(p->context, p->line))
+        if (!p->go_on(p->context, p->line))
             return error_set(err, ERROR_UNAVAILABLE, NULL,
                              "stopped after line %" PRId64 " of the recording", p->line);
         result = next_line(p, &line, err);
@@ -346,9 +346,17 @@ static int replay_from(struct replaying *p, const char *path, struct error *err)
     return result;
 }
 
+static bool is_not_stopping(void *context, int64_t line)
+{
+    struct api *api = context;
+
+    (void)line;
+    return !atomic_load(&api->stopping);
+}
+
 int replay_file(struct api *api, const char *path, struct replay_result *out, struct error *err)
 {
-    struct replaying p = {.api = api, .result = out};
+    struct replaying p = {.api = api, .go_on = is_not_stopping, .context = api, .result = out};
 
     return replay_from(&p, path, err);
 }

@@ -14,10 +14,11 @@ struct replay_result {
 
 // A difference is part of the result and ends the replay; errors are of files that are no
 // recordings (naming the line) and of clouds that are not where it begins. What was being written
-// when a recording was killed is left out. On a thread that may wait.
+// when a recording was killed is left out. On a thread that may wait. When the server is stopping:
+// ERROR_UNAVAILABLE, naming the line.
 int replay_file(struct api *api, const char *path, struct replay_result *out, struct error *err);
-// The same on a cloud that has no server yet. `go_on` is asked before each line; where it says no,
-// the error is ERROR_UNAVAILABLE, naming the line.
+// The same on a cloud that has no server yet, which goes on for as long as `go_on` says so before
+// each line.
 typedef bool replay_go_on(void *context, int64_t line);
 int replay_alone(struct cloud *cloud, const char *path, replay_go_on *go_on, void *context,
                  struct replay_result *out, struct error *err);

@@ -8,6 +8,8 @@
 #include "base/buffer.h"
 #include "sim/cloud.h"
 
+#include <stdatomic.h>
+
 // The header fields that we read; NULL: not sent. Borrowed from the connection.
 struct headers {
     const char *authorization, *host, *origin, *project, *content_type, *content_encoding, *accept,
@@ -54,6 +56,7 @@ struct api {
     size_t body_limit;
     uint64_t upload_limit;  // of bodies that go into a file
     char request_prefix[9]; // of request ids
+    atomic_bool stopping;   // the server is: what takes long gives up
 };
 
 #define REQUEST_FAULT_MAX 24 // as ID_MAX

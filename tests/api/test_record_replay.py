@@ -3,6 +3,7 @@
 import json
 import random
 import threading
+import time
 
 import pytest
 
@@ -197,6 +198,26 @@ def test_a_bad_line_in_the_middle_is_named_and_the_cloud_goes_on(api):
         assert "line 3" in told["detail"], told
         api.instance()
         api.reset()
+
+
+def test_a_server_that_stops_ends_a_replay(start, connect, tmp_path, api):
+    record(api)
+    for _ in range(20):
+        api.post("/v1/instances", {"count": 1000})
+    content = recording(api)
+    (tmp_path / "two").mkdir()
+    server = start(directory=tmp_path / "two")
+    other, told = connect(server), []
+    beginning = other.get("/v1/zones")["revision"]
+    thread = threading.Thread(target=lambda: told.append(other.refuse(
+        "POST", "/sim/v1/replay", content=content, headers=TYPE, status=503, code="unavailable")))
+    thread.start()
+    watching, deadline = connect(server), time.monotonic() + 20
+    while watching.get("/v1/zones")["revision"] == beginning:
+        assert time.monotonic() < deadline
+    assert server.stop() == 0
+    thread.join(20)
+    assert "stopped after line" in told[0]["detail"]
 
 
 def test_start_stop_and_status(api):
