@@ -292,7 +292,7 @@ static int take_flag(json_t *flags, const char **config, int argc, char **argv, 
     flag_of(key, flag);
     f = field_of(key);
     if (strcmp(key, "config") != 0 && (!f || f->parse == parse_nothing || f->parse == parse_kinds ||
-                                       f->type == FIELD_OBJECT || strchr(argument, '_')))
+                                       f->type == FIELD_OBJECT || memchr(argument, '_', length)))
         return error_set(err, ERROR_INVALID, argument, "no such flag; see mockcloud serve --help");
     if (equals)
         text = equals + 1;

@@ -138,6 +138,13 @@ def test_a_seed_file_fills_a_new_cloud_and_only_a_new_one(start, connect, tmp_pa
     assert [i["state"] for i in api.get("/v1/instances")["items"]] == ["terminated"]
 
 
+def test_a_value_is_not_part_of_its_flag(start, connect, tmp_path):
+    seed = tmp_path / "my_own=seed.json"
+    seed.write_text('{"instances": [{"name": "one"}]}')
+    api = connect(start(args=[f"--seed-file={seed}"]))
+    assert [i["name"] for i in api.get("/v1/instances")["items"]] == ["one"]
+
+
 def test_a_config_file_sets_what_flags_do_not(start, connect, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({
         "max_body": 2048, "seed": 99, "duplicate_names": ["instance"],
