@@ -286,12 +286,10 @@ bool fault_any(struct cloud *cloud)
 }
 
 // A cheap look before the rule itself is asked, which compares all again.
-static bool may_meet(const struct fault_key *key, const struct fault_call *call)
+static bool may_meet(const struct fault_key *key, const struct fault_call *call, uint32_t id_hash)
 {
-    int kind = call->target == NULL ? -1 : call->target->kind;
-
-    return (key->place & call->places) != 0 && (key->kind < 0 || key->kind == kind) &&
-           (key->project == 0 || key->project == call->project);
+    return (id_hash == 0 || key->id_hash == 0 || key->id_hash == id_hash) &&
+           (key->place & call->places) != 0 && (key->project == 0 || key->project == call->project);
 }
 
 // Over the rules in order of creation: those that ask for no id, and those that may ask for this
@@ -300,6 +298,7 @@ struct walk {
     const struct fault_list *list;
     size_t general; // next of list->general
     uint32_t chain; // 1 + next of the chain; 0: its end
+    uint32_t hash;  // of the id; 0: none is given
     size_t all;     // next of all
     bool many;
 };
@@ -308,8 +307,9 @@ static struct walk walk_begin(const struct fault_list *list, const struct fault_
 {
     struct walk w = {.list = list, .many = call->many};
 
-    if (call->target != NULL && call->target->id != NULL) {
-        w.chain = list->heads[fault_hash(call->target->id) & list->mask];
+    if (!w.many && call->target != NULL && call->target->id != NULL) {
+        w.hash = fault_hash(call->target->id);
+        w.chain = list->heads[w.hash & list->mask];
     }
     return w;
 }
@@ -342,7 +342,8 @@ void fault_decide(struct cloud *cloud, const struct fault_call *call, struct fau
     if (index == NULL) {
         return;
     }
-    struct fault_list list = fault_index_find(index, call->operation);
+    int kind = call->target == NULL ? -1 : (int)call->target->kind;
+    struct fault_list list = fault_index_find(index, call->operation, kind);
     struct asking a = {.call = call, .has_target = call->target != NULL};
     bool ended = false;
 
@@ -352,7 +353,7 @@ void fault_decide(struct cloud *cloud, const struct fault_call *call, struct fau
     struct walk walk = walk_begin(&list, call);
     for (size_t i = walk_next(&walk); i < list.count && !ended && out->count < FAULT_FIRED_MAX;
          i = walk_next(&walk)) {
-        if (may_meet(&list.keys[i], call)) {
+        if (may_meet(&list.keys[i], call, walk.hash)) {
             ended = ask(cloud, &a, list.rules[i], out);
         }
     }
@@ -382,7 +383,7 @@ bool fault_zone_is_down(struct txn *t, const char *zone)
         fault_index_release(index);
         return false;
     }
-    struct fault_list list = fault_index_find(index, t->operation);
+    struct fault_list list = fault_index_find(index, t->operation, -1);
     for (size_t i = 0; i < list.count && !down; i++) {
         down = downs_zone(list.rules[i], t, zone);
     }

@@ -11,9 +11,10 @@
 
 #define BUCKETS 64 // of operations, a power of two
 
-struct entry { // of one operation
+struct entry { // of one operation on one kind
     struct entry *next;
     char *operation;
+    int kind;                  // -1: of no resource
     struct fault_rule **rules; // borrowed from the index
     struct fault_key *keys;
     size_t count;
@@ -268,12 +269,14 @@ static struct fault_key key_of(const struct fault_rule *rule)
 
     return (struct fault_key){.project = rule->fault->r.project,
                               .id_hash = id == NULL ? 0 : fault_hash(id),
-                              .kind = (int16_t)rule->fault->match.resource.kind,
                               .place = (uint16_t)rule->place};
 }
 
-static bool may_meet(const struct fault_match *m, const char *operation)
+static bool may_meet(const struct fault_match *m, const char *operation, int kind)
 {
+    if (m->resource.kind >= 0 && m->resource.kind != kind) {
+        return false;
+    }
     for (size_t i = 0; i < m->operation_count; i++) {
         if (glob_match(m->operations[i], operation)) {
             return true;
@@ -318,7 +321,7 @@ static void chain_up(struct entry *e)
     }
 }
 
-static struct entry *entry_new(const struct fault_index *index, const char *operation)
+static struct entry *entry_new(const struct fault_index *index, const char *operation, int kind)
 {
     struct entry *e = calloc(1, sizeof(*e));
 
@@ -326,13 +329,14 @@ static struct entry *entry_new(const struct fault_index *index, const char *oper
         abort();
     }
     e->operation = strdup(operation);
+    e->kind = kind;
     e->rules = malloc(index->count * sizeof(struct fault_rule *) + 1);
     e->keys = malloc(index->count * sizeof(*e->keys) + 1);
     if (e->operation == NULL || e->rules == NULL || e->keys == NULL) {
         abort();
     }
     for (size_t i = 0; i < index->count; i++) {
-        if (may_meet(&index->rules[i]->fault->match, operation)) {
+        if (may_meet(&index->rules[i]->fault->match, operation, kind)) {
             e->keys[e->count] = key_of(index->rules[i]);
             e->rules[e->count++] = index->rules[i];
         }
@@ -341,24 +345,24 @@ static struct entry *entry_new(const struct fault_index *index, const char *oper
     return e;
 }
 
-static struct entry *find_in(struct entry *e, const char *operation)
+static struct entry *find_in(struct entry *e, const char *operation, int kind)
 {
-    while (e != NULL && strcmp(e->operation, operation) != 0) {
+    while (e != NULL && (e->kind != kind || strcmp(e->operation, operation) != 0)) {
         e = e->next;
     }
     return e;
 }
 
-struct fault_list fault_index_find(struct fault_index *index, const char *operation)
+struct fault_list fault_index_find(struct fault_index *index, const char *operation, int kind)
 {
     _Atomic(struct entry *) *bucket = &index->buckets[bucket_of(operation)];
-    struct entry *e = find_in(atomic_load_explicit(bucket, memory_order_acquire), operation);
+    struct entry *e = find_in(atomic_load_explicit(bucket, memory_order_acquire), operation, kind);
 
     if (e == NULL) {
         pthread_mutex_lock(&index->lock);
-        e = find_in(atomic_load(bucket), operation);
+        e = find_in(atomic_load(bucket), operation, kind);
         if (e == NULL) {
-            e = entry_new(index, operation);
+            e = entry_new(index, operation, kind);
             e->next = atomic_load(bucket);
             atomic_store_explicit(bucket, e, memory_order_release);
         }

@@ -48,14 +48,13 @@ void faults_publish(struct faults *f);
 // The counters of a rule that stands; unchanged when it does not. Any thread.
 bool faults_current(struct faults *f, const char *id, struct fault_counts *out, int64_t *out_times);
 
-// Rules that the operation may meet, of one index; the reference is given back with
-// fault_index_release.
+// Rules that the operation on a resource of this kind may meet (-1: of none), of one index; the
+// reference is given back with fault_index_release.
 struct fault_index;
 // What most rules differ by, side by side, so that a thousand of them are passed over quickly.
 struct fault_key {
     int64_t project;  // 0: any
     uint32_t id_hash; // of match.resource.id; 0: any
-    int16_t kind;     // of match.resource; -1: any
     uint16_t place;   // FAULT_BIT of the effect's
 };
 
@@ -73,7 +72,7 @@ bool faults_any(struct faults *f);
 struct fault_index *faults_acquire(struct faults *f); // NULL: no rules
 void fault_index_release(struct fault_index *index);
 uint32_t fault_hash(const char *text); // never 0
-struct fault_list fault_index_find(struct fault_index *index, const char *operation);
+struct fault_list fault_index_find(struct fault_index *index, const char *operation, int kind);
 
 void fault_rule_keep(struct fault_rule *rule);
 void fault_rule_release(struct fault_rule *rule);
