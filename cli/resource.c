@@ -336,7 +336,7 @@ char *resource_path(const char *pattern, const char *key, const char *part)
     struct buffer path;
 
     buffer_init(&path);
-    for (size_t n = 0; (hole = strstr(pattern, "{}")) != NULL; n++, pattern = hole + 2) {
+    for (int n = 0; n < 2 && (hole = strstr(pattern, "{}")) != NULL; n++, pattern = hole + 2) {
         buffer_append(&path, pattern, (size_t)(hole - pattern));
         http_escape(&path, values[n]);
     }
