@@ -14,27 +14,25 @@
 
 // --- housekeeping ---
 
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 // How many of the oldest events are too many.
 static int64_t excess_events(const struct cloud *cloud)
 {
     const struct ledger *ledger = &cloud->ledger;
     int64_t kept = ledger->revision - ledger->trimmed;
-    int64_t by_count = kept - cloud->events_kept, by_bytes = 0;
+    int64_t share = cloud->events_kept / TRIM_SHARE;
+    int64_t excess = kept - cloud->events_kept;
 
-    if (by_count < least(TRIM_STRIDE, cloud->events_kept / TRIM_SHARE))
-        by_count = 0;
-    if (ledger->event_bytes > cloud->event_bytes_kept) {
+    if (excess < (share < TRIM_STRIDE ? share : TRIM_STRIDE))
+        excess = 0;
+    if (ledger->event_bytes > cloud->event_bytes_kept && kept > 1) {
         int64_t average = ledger->event_bytes / kept + 1;
         int64_t low = cloud->event_bytes_kept - cloud->event_bytes_kept / TRIM_SHARE;
-        by_bytes = (ledger->event_bytes - low) / average + 1;
+        int64_t over = (ledger->event_bytes - low) / average + 1;
+        excess = excess > over ? excess : over;
     }
-    int64_t excess = by_count > by_bytes ? by_count : by_bytes;
-    return least(least(excess, kept - 1), (int64_t)cloud->pending.count + TRIM_STRIDE);
+    excess = excess < kept ? excess : kept - 1; // the newest stays
+    int64_t most = (int64_t)cloud->pending.count + TRIM_STRIDE;
+    return excess < most ? excess : most;
 }
 
 static int trim(struct cloud *cloud, struct error *err)

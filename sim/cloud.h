@@ -25,7 +25,7 @@ struct cloud_config {
     struct pool_config pools;
     bool duplicate_names[KIND_COUNT]; // kinds whose names need not be unique
     int64_t backend_deadline_ns;      // cloud time a backend has for an effect; 0: 10 minutes
-    int64_t events_kept;              // number of events; 0: 100,000
+    int64_t events_kept;              // at least so many events, and up to a 64th more; 0: 100,000
     int64_t event_bytes_kept;         // and at most about so many bytes of them; 0: 256 MiB
     bool stepped; // no writer thread: cloud_step and cloud_apply do its work on the caller's
     // Puts into a new cloud what it begins with beside the catalogue, for resets; NULL: nothing.

@@ -54,8 +54,8 @@ int target_pool_remove(struct txn *t, struct target_pool *pool, const struct tar
                        bool *changed, struct error *err);
 // A healthy one fails its health check from now on: until told so again, or until its instance
 // comes up anew.
-int target_pool_fail(struct target_pool *pool, const struct target_ref *ref, bool *changed,
-                     struct error *err);
+int target_pool_fail(struct txn *t, struct target_pool *pool, const struct target_ref *ref,
+                     bool *changed, struct error *err);
 // What fails its health check is as its instance is again.
 int target_pool_heal(struct txn *t, struct target_pool *pool, const struct target_ref *ref,
                      bool *changed, struct error *err);

@@ -293,12 +293,13 @@ int target_pool_remove(struct txn *t, struct target_pool *pool, const struct tar
 
 // --- health checks ---
 
-int target_pool_fail(struct target_pool *pool, const struct target_ref *ref, bool *changed,
-                     struct error *err)
+int target_pool_fail(struct txn *t, struct target_pool *pool, const struct target_ref *ref,
+                     bool *changed, struct error *err)
 {
     size_t n;
     int rc = find(pool, ref, &n, err);
 
+    (void)t;
     if (rc == 0)
         *changed = target_tell(&pool->targets[n], TARGET_FAIL);
     return rc;

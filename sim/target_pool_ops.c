@@ -145,37 +145,33 @@ int target_pool_add_targets(struct txn *t, struct change *c, struct error *err)
     return rc < 0 ? rc : finish(t, c, r, changed, err);
 }
 
-int target_pool_remove_target(struct txn *t, struct change *c, struct error *err)
+typedef int edit_of_target(struct txn *t, struct target_pool *pool, const struct target_ref *ref,
+                           bool *changed, struct error *err);
+
+static int edit_target(struct txn *t, struct change *c, edit_of_target *edit, struct error *err)
 {
     struct resource *r;
     bool changed = false;
     int rc = operation_load(t, c, KIND_TARGET_POOL, &r, err);
 
     if (rc == 0)
-        rc = target_pool_remove(t, (struct target_pool *)r, &c->request.target, &changed, err);
+        rc = edit(t, (struct target_pool *)r, &c->request.target, &changed, err);
     return rc < 0 ? rc : finish(t, c, r, changed, err);
+}
+
+int target_pool_remove_target(struct txn *t, struct change *c, struct error *err)
+{
+    return edit_target(t, c, target_pool_remove, err);
 }
 
 int target_pool_fail_target(struct txn *t, struct change *c, struct error *err)
 {
-    struct resource *r;
-    bool changed = false;
-    int rc = operation_load(t, c, KIND_TARGET_POOL, &r, err);
-
-    if (rc == 0)
-        rc = target_pool_fail((struct target_pool *)r, &c->request.target, &changed, err);
-    return rc < 0 ? rc : finish(t, c, r, changed, err);
+    return edit_target(t, c, target_pool_fail, err);
 }
 
 int target_pool_heal_target(struct txn *t, struct change *c, struct error *err)
 {
-    struct resource *r;
-    bool changed = false;
-    int rc = operation_load(t, c, KIND_TARGET_POOL, &r, err);
-
-    if (rc == 0)
-        rc = target_pool_heal(t, (struct target_pool *)r, &c->request.target, &changed, err);
-    return rc < 0 ? rc : finish(t, c, r, changed, err);
+    return edit_target(t, c, target_pool_heal, err);
 }
 
 // --- delete ---

@@ -125,6 +125,7 @@ static void add_list(struct buffer *sql, const struct plan *p)
     } else if (p->driver >= DRIVE_STATE) {
         add_index_driven(sql, p);
     } else {
+        // all of them, or the few of a name, which are found by what row_named asks
         buffer_printf(sql, "SELECT r.seq, r.document FROM %s AS r NOT INDEXED", p->info->name);
         add_conditions(sql, p, 0);
         buffer_append_string(sql, " ORDER BY r.seq");

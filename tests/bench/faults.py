@@ -7,8 +7,9 @@ import shutil
 import socket
 import subprocess
 import sys
+from unittest import mock
 
-from lib import CREATE, ROOT, Api, Row, Server, bearer, binary, lua, wait_until
+from lib import ROOT, Api, Row, bearer, binary, lua, wait_until
 
 HANGING = 5000
 
@@ -85,19 +86,15 @@ def instructions(bench, program, rules=None):
     """
     totals, few, many = [], 1000, 5000
     for requests in (few, many):
-        directory = bench.path("callgrind")
-        directory.mkdir()
-        wrapper, out = directory / "mockcloud", directory / "counts"
+        wrapper, out = bench.path("callgrind"), bench.path("counts")
         wrapper.write_text(f"#!/bin/sh\nexec valgrind --tool=callgrind --callgrind-out-file={out} {program} \"$@\"\n")
         wrapper.chmod(0o755)
-        os.environ["MOCKCLOUD_BIN"] = str(wrapper)
-        server = Server(directory)
-        bench.processes.append(server.start().process)
-        del os.environ["MOCKCLOUD_BIN"]
-        api = Api(server)
-        ids = [i["id"] for i in api("POST", "/v1/instances", {**CREATE, "count": 1000})["items"]]
+        with mock.patch.dict(os.environ, MOCKCLOUD_BIN=str(wrapper)):
+            server = bench.with_instances(1000)
         if rules:
             add_rules(server, rules(server))
+        api = Api(server)
+        ids = [i["id"] for i in api("GET", "/v1/instances?limit=1000")["items"]]
         for number in range(requests):
             api("GET", f"/v1/instances/{ids[number % 1000]}")
         server.stop()
@@ -122,11 +119,8 @@ def counted(bench, without):
 def faults(bench):
     """No rules beside a build that asks for none, 1,000 rules beside none, and 5,000 hanging calls beside none."""
     plain, without = bench.with_instances(1000), without_faults()
-    there, os.environ["MOCKCLOUD_BIN"] = os.environ.get("MOCKCLOUD_BIN"), without
-    bare = bench.with_instances(1000)
-    del os.environ["MOCKCLOUD_BIN"]
-    if there:
-        os.environ["MOCKCLOUD_BIN"] = there
+    with mock.patch.dict(os.environ, MOCKCLOUD_BIN=without):
+        bare = bench.with_instances(1000)
     pair = bench.duel(side(bench, plain), side(bench, bare), 64, many=True)
     rows = compare("no rules, beside a build without faults", *pair, 1.01)
     ruled = bench.with_instances(1000)
