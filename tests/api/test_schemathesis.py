@@ -22,7 +22,8 @@ CHECKS = [
 def test_no_request_that_schemathesis_can_think_of_breaks_the_contract(server, full, random_seed, tmp_path):
     program = Path(sys.executable).parent / "schemathesis"
     report = tmp_path / "report.json"
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "SCHEMATHESIS_HOOKS": "schemathesis_hooks"}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "SCHEMATHESIS_HOOKS": "schemathesis_hooks",
+                   "MOCKCLOUD_ADDRESS": server.address, "MOCKCLOUD_TOKEN": server.token}
     done = subprocess.run([
         program, "run", ROOT / "api" / "openapi.json", "--url", server.address,
         "--header", f"Authorization: Bearer {server.token}", "--checks", ",".join(CHECKS),
