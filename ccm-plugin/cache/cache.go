@@ -47,6 +47,7 @@ type Cloud struct {
 
 	started   atomic.Bool   // Run has begun
 	live      atomic.Bool   // the lists are in and the stream is open
+	resume    int64         // Run's own: lists were older than the stream, which has to begin here
 	tried     chan struct{} // closed when the first synchronisation has succeeded or failed
 	triedOnce sync.Once
 }
@@ -131,13 +132,27 @@ func (c *Cloud) Run(ctx context.Context) {
 	}
 }
 
-// follow lists everything and applies events until the stream is cut.
+// follow lists everything and applies events until the stream is cut. The stream comes first: it ends when the cloud is replaced, so
+// lists that are in before its end are of one cloud and complete with its events.
 func (c *Cloud) follow(ctx context.Context) (opened bool, err error) {
-	since, err := c.relist(ctx)
-	if err != nil {
-		return false, err
+	since := c.resume
+	if c.resume = 0; since == 0 {
+		if since, err = c.api.Revision(ctx); err != nil {
+			return false, err
+		}
 	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	err = c.api.Stream(ctx, since, func() {
+		oldest, err := c.relist(ctx)
+		if err == nil && oldest < since {
+			c.resume = oldest
+			err = fmt.Errorf("the lists show revision %d, the events begin after %d", oldest, since)
+		}
+		if err != nil {
+			cancel(err)
+			return
+		}
 		opened = true
 		c.live.Store(true)
 		c.triedOnce.Do(func() { close(c.tried) })

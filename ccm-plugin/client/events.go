@@ -25,7 +25,7 @@ const maxEvent = 16 << 20
 
 // Stream delivers the events after revision since, in order, until the stream ends, and returns why: io.EOF or another error when
 // it is cut (call again with the last revision seen), IsGone when those events are no longer kept (list again), what
-// handle returned, or ctx's error. opened, which may be nil, is called once the cloud has accepted the stream.
+// handle returned, or ctx's error. opened, which may be nil, is called once the cloud has accepted the stream; it may take its time.
 func (c *Client) Stream(ctx context.Context, since int64, opened func(), handle func(api.Event) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -41,7 +41,9 @@ func (c *Client) Stream(ctx context.Context, since int64, opened func(), handle 
 		return problemFrom("events.list", response)
 	}
 	if opened != nil {
+		watchdog.Stop()
 		opened()
+		watchdog.Reset(streamSilence)
 	}
 	lines := bufio.NewScanner(response.Body)
 	lines.Buffer(make([]byte, 0, 64<<10), maxEvent)
