@@ -146,6 +146,9 @@ func (p parts) ensureAddresses(ctx context.Context, w wanted) ([]string, error) 
 	if err != nil {
 		return nil, err
 	}
+	if all, err = p.dropOtherScheme(ctx, all, w); err != nil {
+		return nil, err
+	}
 	chosen := map[api.IPFamily]string{}
 	for _, asked := range w.addresses {
 		address, err := p.findOrReserve(ctx, all, asked, w)
@@ -171,9 +174,14 @@ func (p parts) ensureAddresses(ctx context.Context, w wanted) ([]string, error) 
 
 func (p parts) findOrReserve(ctx context.Context, all []api.Address, asked string, w wanted) (api.Address, error) {
 	for _, address := range all {
-		if address.Address == asked || address.Name == asked {
-			return address, nil
+		if !sameAddress(address.Address, asked) && address.Name != asked {
+			continue
 		}
+		// Its reservation ends with the other Service, which could not end if we used it.
+		if other, reserved := address.Tags[ServiceTag]; reserved && !p.reserved(address) {
+			return api.Address{}, fmt.Errorf("it is reserved for Service %s", other)
+		}
+		return address, nil
 	}
 	if !isLiteral(asked) {
 		return api.Address{}, fmt.Errorf("no reserved address of that name: %w", cache.ErrNotFound)
@@ -190,6 +198,20 @@ func (p parts) anyOf(ctx context.Context, all []api.Address, family api.IPFamily
 	}
 	address, err := p.reserve(ctx, family, nil, w)
 	return address.Id, err
+}
+
+// dropOtherScheme deletes what we had reserved under another scheme, which no address can change, once no load balancer uses it
+// any more, and returns the others.
+func (p parts) dropOtherScheme(ctx context.Context, all []api.Address, w wanted) ([]api.Address, error) {
+	var left []api.Address
+	for _, address := range all {
+		if !p.reserved(address) || address.Scheme == w.scheme || address.LoadBalancerId != nil {
+			left = append(left, address)
+		} else if err := p.cloud.API().DeleteAddress(ctx, address.Id); err != nil && !client.IsNotFound(err) {
+			return nil, err
+		}
+	}
+	return left, nil
 }
 
 // release deletes what we had reserved for an earlier wish, once no load balancer uses it any more.

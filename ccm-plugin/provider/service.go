@@ -324,6 +324,13 @@ func isLiteral(address string) bool {
 	return err == nil
 }
 
+// sameAddress: a literal may be written in several ways.
+func sameAddress(a, b string) bool {
+	x, errX := netip.ParseAddr(a)
+	y, errY := netip.ParseAddr(b)
+	return a == b || (errX == nil && errY == nil && x == y)
+}
+
 func or[T any](value *T, otherwise T) T {
 	if value == nil {
 		return otherwise

@@ -38,8 +38,11 @@ var balancerCases = []testCase{
 	{name: "a wrong annotation is an error that names it", run: refusesBadAnnotations},
 	{name: "a reserved address of the user is used and stays", run: usersAddress},
 	{name: "a free address that is asked for is reserved for the service's life", run: askedAddress},
+	{name: "an address that is written in another way is the same address", run: otherwiseWritten},
+	{name: "an address that is reserved for one service is not used by another", run: reservedForAnother},
 	{name: "dual-stack has an address of each family", run: dualStackBalancer},
 	{name: "what cannot be changed is replaced", run: replacesOnSchemeChange},
+	{name: "an address that was reserved under another scheme is reserved anew", run: schemeOfReserved},
 	{name: "B19 a throttled create waits as long as the cloud asks", run: throttled},
 	{name: "the service and the nodes handed in are not changed", run: serviceIsNotChanged},
 	{name: "names and addresses of the status are the cloud's", run: statusForms},
@@ -483,6 +486,65 @@ func askedAddress(h *harness) {
 	}
 	h.ensure(s, nil)
 	h.wantParts(1, 1, 1)
+	h.delete(s)
+	h.wantParts(0, 0, 0)
+}
+
+func otherwiseWritten(h *harness) {
+	address, err := h.cloud.CreateAddress(h.ctx(), api.AddressCreate{Family: ptr(api.IPFamilyIpv6)})
+	h.must(err)
+	h.must(h.cloud.DeleteAddress(h.ctx(), address.Id))
+	s := service("web", func(s *corev1.Service) {
+		s.Spec.IPFamilies = []corev1.IPFamily{corev1.IPv6Protocol}
+		s.Spec.LoadBalancerIP = strings.ToUpper(address.Address)
+	})
+	if s.Spec.LoadBalancerIP == address.Address {
+		h.Fatalf("%s is not written in another way", address.Address)
+	}
+	if got := h.ensure(s, nil).Ingress[0].IP; !strings.EqualFold(got, address.Address) {
+		h.Fatalf("address %s, want %s", got, address.Address)
+	}
+	h.wantNoWrites(func() { h.ensure(s, nil) })
+	s.Spec.LoadBalancerIP = address.Address
+	h.wantNoWrites(func() { h.ensure(s, nil) })
+	h.delete(s)
+	h.wantParts(0, 0, 0)
+}
+
+// The first one could not end while the second has its address.
+func reservedForAnother(h *harness) {
+	literal := h.freeAddress()
+	first := service("first", func(s *corev1.Service) { s.Spec.LoadBalancerIP = literal })
+	second := service("second", func(s *corev1.Service) { s.Spec.LoadBalancerIP = literal })
+	h.ensure(first, nil)
+	_, err := h.cloud.DeleteLoadBalancer(h.ctx(), h.onlyBalancer().Id) // the address is in use by none
+	h.must(err)
+	if _, err := h.balancers().EnsureLoadBalancer(h.ctx(), "kubernetes", second, nil); err == nil || !strings.Contains(err.Error(), "shop/first") {
+		h.Fatalf("%v, want an error that names the other service", err)
+	}
+	h.delete(first)
+	if got := h.ensure(second, nil).Ingress[0].IP; got != literal {
+		h.Fatalf("address %s, want %s", got, literal)
+	}
+	h.delete(second)
+	h.wantParts(0, 0, 0)
+}
+
+func schemeOfReserved(h *harness) {
+	literal := h.freeAddress()
+	s := service("web", func(s *corev1.Service) {
+		s.Spec.IPFamilies = []corev1.IPFamily{corev1.IPv4Protocol, corev1.IPv6Protocol} // one asked for, the other any
+		s.Spec.LoadBalancerIP = literal
+	})
+	h.ensure(s, nil)
+	s.Annotations[provider.AnnotationScheme] = "internal"
+	_, err := h.balancers().EnsureLoadBalancer(h.ctx(), "kubernetes", s, nil)
+	h.wantRetry(err)
+	if got := h.ensure(s, nil).Ingress[0].IP; got != literal || h.onlyBalancer().Scheme != api.SchemeInternal {
+		h.Fatalf("address %s, want %s; %+v", got, literal, h.onlyBalancer())
+	}
+	h.wantNoWrites(func() { h.ensure(s, nil) })
+	h.wantParts(1, 1, 2)
 	h.delete(s)
 	h.wantParts(0, 0, 0)
 }
