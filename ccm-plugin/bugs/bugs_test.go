@@ -312,6 +312,27 @@ func TestB7_AStaleListGivesANewNodeTheProviderIDOfTheOldInstance(t *testing.T) {
 	}
 }
 
+// The provider id of a node never changes, so what no provider could read again must not become one.
+func TestB7_AnIDThatNobodyCouldReadDoesNotBecomeAProviderID(t *testing.T) {
+	inBothModes(t, func(w *world) {
+		instance := w.instance("node-1")
+		remove := w.fault([]string{"instances.*"}, object{"wrong_answer": object{"what": "malformed_ids"}}, providersOnly)
+		w.restart()
+		data, err := w.instances().InstanceMetadata(w.Context(), nodeNamed("node-1", ""))
+		if err == nil {
+			_, err = providerid.Parse(data.ProviderID)
+			w.Fatalf("the node would have %s for good: %v", data.ProviderID, err)
+		}
+		remove()
+		w.restart()
+		data, err = w.instances().InstanceMetadata(w.Context(), nodeNamed("node-1", ""))
+		w.must(err)
+		if data.ProviderID != providerid.Format(instance.Zone, instance.Id) {
+			w.Fatalf("provider id %s", data.ProviderID)
+		}
+	})
+}
+
 func (w *world) routes() cloudprovider.Routes {
 	routes, _ := w.provider.Routes()
 	return routes

@@ -56,8 +56,12 @@ func (i *instances) InstanceMetadata(ctx context.Context, node *corev1.Node) (*c
 	if terminated(instance) {
 		return nil, fmt.Errorf("node %s: instance %s is terminated: %w", node.Name, instance.Id, cloudprovider.InstanceNotFound)
 	}
+	id := providerid.Format(instance.Zone, instance.Id)
+	if _, err := providerid.Parse(id); err != nil { // the node would have it for good
+		return nil, fmt.Errorf("node %s: the cloud's answer makes no provider id: %w", node.Name, err)
+	}
 	return &cloudprovider.InstanceMetadata{
-		ProviderID:       providerid.Format(instance.Zone, instance.Id),
+		ProviderID:       id,
 		InstanceType:     instance.Type,
 		NodeAddresses:    nodeAddresses(instance.Addresses),
 		Zone:             instance.Zone,
