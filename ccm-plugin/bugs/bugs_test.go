@@ -412,6 +412,34 @@ func TestB16_OneNodeThatTheCloudDoesNotShowDoesNotKeepALoadBalancerFromItsOthers
 	}
 }
 
+// The copy has not heard yet that one of them has gone: what the cloud itself says decides, whoever has given the nodes their ids.
+func TestB16_ANodeWhoseEndIsStillOnItsWayDoesNotKeepALoadBalancerFromItsOthers(t *testing.T) {
+	for _, form := range []string{"mockcloud", "kind"} {
+		t.Run(form, func(t *testing.T) {
+			w := newWorld(t, "watch")
+			good, doomed := w.instance("good"), w.instance("doomed")
+			w.live()
+			w.fault([]string{"*"}, object{"stream_lag": object{"by": "1h"}}, providersOnly)
+			w.terminate(doomed)
+			nodes := []*corev1.Node{nodeOf(good), nodeOf(doomed)}
+			if form == "kind" {
+				nodes = []*corev1.Node{nodeNamed("good", "kind://docker/c/good"), nodeNamed("doomed", "kind://docker/c/doomed")}
+			}
+			_, err := w.ensure(nodes...)
+			w.must(err)
+			if _, pool := w.only(); len(pool.Targets) != 1 || *pool.Targets[0].InstanceId != good.Id {
+				w.Fatalf("targets %+v, want %s alone", pool.Targets, good.Id)
+			}
+		})
+	}
+}
+
+// live waits until the copy answers.
+func (w *world) live() {
+	w.Helper()
+	w.eventually("the copy answers", func() (bool, string) { return w.provider.Cloud().Live(), "it does not" })
+}
+
 // The kubelet's --node-ip has to be among the cloud's addresses, or upstream leaves the node tainted.
 func TestB17_ANodeIPThatTheCloudDoesNotGiveKeepsTheNodeFromInitialising(t *testing.T) {
 	for _, what := range []string{"addresses_wrong", "addresses_missing"} {

@@ -86,7 +86,7 @@ func (l *loadBalancers) targets(ctx context.Context, service *corev1.Service, no
 	ids := map[string]bool{}
 	var skipped []string
 	for _, node := range nodes {
-		id, problem, err := l.target(ctx, node, known)
+		id, problem, err := l.target(ctx, node, known, fresh)
 		if err != nil {
 			return nil, err
 		}
@@ -118,7 +118,8 @@ func (l *loadBalancers) knownInstances(ctx context.Context, fresh bool) (map[str
 
 // target finds a node's instance by its provider id, or says what the problem with the node is. A node that has no provider id
 // yet comes back as soon as it has: the service controller watches for that.
-func (l *loadBalancers) target(ctx context.Context, node *corev1.Node, known map[string]api.Instance) (id, problem string, err error) {
+func (l *loadBalancers) target(ctx context.Context, node *corev1.Node, known map[string]api.Instance, fresh bool) (
+	id, problem string, err error) {
 	if node.Spec.ProviderID == "" {
 		return "", "not initialised, no provider id", nil
 	}
@@ -127,7 +128,9 @@ func (l *loadBalancers) target(ctx context.Context, node *corev1.Node, known map
 		return "", err.Error(), nil
 	}
 	var instance api.Instance
-	if parsed.Name != "" {
+	if parsed.Name != "" && fresh {
+		instance, err = l.cloud.FreshInstanceByName(ctx, parsed.Name)
+	} else if parsed.Name != "" {
 		instance, _, err = l.cloud.InstanceByName(ctx, parsed.Name)
 	} else if listed, there := known[parsed.InstanceID]; there {
 		instance = listed
