@@ -75,12 +75,14 @@ enum MHD_Result http_drop(struct exchange *x)
 }
 
 // Closing would send a FIN first, whatever SO_LINGER says; disconnecting the socket sends the RST.
+// The call is logged before: who has seen the RST finds it in the log.
 enum MHD_Result http_reset(struct exchange *x)
 {
     struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
+    enum MHD_Result result = http_drop(x);
 
     (void)connect(socket_of(x), &nowhere, sizeof(nowhere));
-    return http_drop(x);
+    return result;
 }
 
 struct truncated {

@@ -3,6 +3,7 @@
 import concurrent.futures
 import random
 import re
+import socket
 import time
 
 import httpx
@@ -209,6 +210,26 @@ def test_a_change_and_a_stream_are_logged_like_any_call(api):
     statuses = [call["status"] for call in calls(api, operation="instances.create")]
     assert statuses == [409, 201]
     assert calls(api, operation="events.list")[0]["status"] == 200
+
+
+def test_a_call_that_was_reset_is_in_the_log_when_its_client_knows(server, api):
+    """Asked at once, on a connection of its own: another thread may answer."""
+    api.post("/sim/v1/faults", {"match": {"operations": ["regions.list"]}, "effect": {"reset": {}}}, expect=201)
+
+    def send(s, path):
+        s.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
+                  f"Authorization: Bearer {server.token}\r\n\r\n".encode())
+
+    counted = 0
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as asker:
+        for _ in range(300):
+            with socket.create_connection(("127.0.0.1", server.port), timeout=20) as s:
+                send(s, "/v1/regions")
+                with pytest.raises(ConnectionResetError):
+                    s.recv(1)
+            send(asker, "/sim/v1/calls/counters?operation=regions.list")
+            counted += 1
+            assert f'"total":{counted},'.encode() in asker.recv(65536)
 
 
 def test_a_fault_that_was_applied_is_named_and_a_call_without_answer_has_status_0(api):
