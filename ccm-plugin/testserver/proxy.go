@@ -45,7 +45,7 @@ type Proxy struct {
 
 	mu     sync.Mutex
 	faults []*Fault
-	calls  []Call
+	calls  []*Call
 	server *httptest.Server
 }
 
@@ -108,7 +108,11 @@ func (p *Proxy) CutStreams() { p.server.CloseClientConnections() }
 func (p *Proxy) Calls() []Call {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return slices.Clone(p.calls)
+	calls := make([]Call, len(p.calls))
+	for i, call := range p.calls {
+		calls[i] = *call
+	}
+	return calls
 }
 
 // Count counts calls by method and path prefix.
@@ -131,10 +135,10 @@ func (p *Proxy) Reset() {
 
 func (p *Proxy) serve(forward http.Handler, w http.ResponseWriter, r *http.Request) {
 	fault := p.match(r)
-	index := p.record(Call{Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, At: time.Now()})
+	call := p.record(Call{Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, At: time.Now()})
 	if fault == nil {
 		recorder := &statusRecorder{ResponseWriter: w, status: http.StatusOK}
-		defer func() { p.finish(index, recorder.status) }()
+		defer func() { p.finish(call, recorder.status) }()
 		forward.ServeHTTP(recorder, r)
 		return
 	}
@@ -150,14 +154,14 @@ func (p *Proxy) serve(forward http.Handler, w http.ResponseWriter, r *http.Reque
 		forward.ServeHTTP(answer, r)
 		if fault.Status == 0 && !fault.Drop {
 			copyAnswer(w, answer)
-			p.finish(index, answer.Code)
+			p.finish(call, answer.Code)
 			return
 		}
 	}
 	if fault.Drop {
 		panic(http.ErrAbortHandler)
 	}
-	p.finish(index, fault.Status)
+	p.finish(call, fault.Status)
 	writeFault(w, fault)
 }
 
@@ -199,20 +203,18 @@ func (p *Proxy) match(r *http.Request) *Fault {
 	return nil
 }
 
-func (p *Proxy) record(call Call) int {
+func (p *Proxy) record(call Call) *Call {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.calls = append(p.calls, call)
-	return len(p.calls) - 1
+	p.calls = append(p.calls, &call)
+	return &call
 }
 
-func (p *Proxy) finish(index, status int) {
+func (p *Proxy) finish(call *Call, status int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if index < len(p.calls) {
-		p.calls[index].Status = status
-		p.calls[index].Took = time.Since(p.calls[index].At)
-	}
+	call.Status = status
+	call.Took = time.Since(call.At)
 }
 
 type statusRecorder struct {
