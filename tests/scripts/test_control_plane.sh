@@ -275,7 +275,7 @@ real() {
   run up --state-dir "$two" --cluster-cidr 10.128.0.0/9,fd00:10::/48 --service-cidr 10.96.0.0/16,fd00:96::/112
   check 'a second one, dual-stack, runs beside the first' is "$code" 0
   as admin "$two" create -f - <<<'{"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n"}}'
-  check 'a node gets a CIDR of each family' as admin "$two" wait node/n --timeout 10s \
+  check 'a node gets a CIDR of each family' as admin "$two" wait node/n --timeout 60s \
     --for=jsonpath='{.spec.podCIDRs[1]}'
   run down --state-dir "$two" --keep
   check 'down --keep keeps the state' test -d "$two/etcd"
