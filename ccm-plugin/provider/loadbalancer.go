@@ -86,16 +86,17 @@ func (l *loadBalancers) ensure(ctx context.Context, p parts, w wanted, service *
 	if err != nil {
 		return api.LoadBalancer{}, err
 	}
-	addressIDs, err := p.ensureAddresses(ctx, w)
-	if err != nil {
-		return api.LoadBalancer{}, err
-	}
 	balancer, err := p.balancer(ctx)
-	if cache.IsNotFound(err) {
-		return p.createBalancer(ctx, w, pool.Id, addressIDs)
+	missing := cache.IsNotFound(err)
+	if err != nil && !missing {
+		return api.LoadBalancer{}, err
 	}
+	addressIDs, err := p.ensureAddresses(ctx, w, balancer.Id)
 	if err != nil {
 		return api.LoadBalancer{}, err
+	}
+	if missing {
+		return p.createBalancer(ctx, w, pool.Id, addressIDs)
 	}
 	return l.fit(ctx, p, w, balancer, pool.Id, addressIDs)
 }

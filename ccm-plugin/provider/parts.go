@@ -138,7 +138,7 @@ func (p parts) addressName(family api.IPFamily, literal *string) string {
 
 // ensureAddresses returns the ids of the reserved addresses to use, none if any address will do. Those asked for by name must
 // exist; a literal that nobody has reserved, and a family that nothing is asked for, is reserved for the Service's life.
-func (p parts) ensureAddresses(ctx context.Context, w wanted) ([]string, error) {
+func (p parts) ensureAddresses(ctx context.Context, w wanted, balancerID string) ([]string, error) {
 	if len(w.addresses) == 0 {
 		return nil, nil
 	}
@@ -152,6 +152,9 @@ func (p parts) ensureAddresses(ctx context.Context, w wanted) ([]string, error) 
 	chosen := map[api.IPFamily]string{}
 	for _, asked := range w.addresses {
 		address, err := p.findOrReserve(ctx, all, asked, w)
+		if err == nil {
+			err = p.usable(address, w, balancerID)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("address %q: %w", asked, err)
 		}
@@ -177,16 +180,29 @@ func (p parts) findOrReserve(ctx context.Context, all []api.Address, asked strin
 		if !sameAddress(address.Address, asked) && address.Name != asked {
 			continue
 		}
-		// Its reservation ends with the other Service, which could not end if we used it.
-		if other, reserved := address.Tags[ServiceTag]; reserved && !p.reserved(address) {
-			return api.Address{}, fmt.Errorf("it is reserved for Service %s", other)
-		}
 		return address, nil
 	}
 	if !isLiteral(asked) {
 		return api.Address{}, fmt.Errorf("no reserved address of that name: %w", cache.ErrNotFound)
 	}
 	return p.reserve(ctx, familyOf(asked), &asked, w)
+}
+
+// usable says what is wrong with an address before a load balancer that works is replaced for it: the cloud would say so only afterwards.
+func (p parts) usable(address api.Address, w wanted, balancerID string) error {
+	if p.reserved(address) {
+		return nil
+	}
+	if other, reserved := address.Tags[ServiceTag]; reserved { // until that ends, which it could not if we used its address
+		return fmt.Errorf("it is reserved for Service %s", other)
+	}
+	if user := or(address.LoadBalancerId, balancerID); user != balancerID {
+		return fmt.Errorf("it is used by load balancer %s", user)
+	}
+	if address.Scheme != w.scheme {
+		return fmt.Errorf("it is %s, the load balancer is to be %s", address.Scheme, w.scheme)
+	}
+	return nil
 }
 
 // anyOf is the address of a family for which none is asked, where there is one for another.

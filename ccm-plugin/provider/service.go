@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 	servicehelpers "k8s.io/cloud-provider/service/helpers"
 
 	"mockcloud.dev/ccm-plugin/client/api"
@@ -46,9 +47,9 @@ type wanted struct {
 
 // want reads a Service; the error is for its owner and names what is wrong.
 func want(service *corev1.Service) (wanted, error) {
-	w := wanted{scheme: api.SchemeInternetFacing, hostname: service.Annotations[AnnotationHostname]}
+	w := wanted{scheme: api.SchemeInternetFacing}
 	for _, step := range []func(*corev1.Service) error{
-		w.readScheme, w.readFamilies, w.readAddresses, w.readIPMode, w.readListeners, w.readSourceRanges,
+		w.readScheme, w.readHostname, w.readFamilies, w.readAddresses, w.readIPMode, w.readListeners, w.readSourceRanges,
 	} {
 		if err := step(service); err != nil {
 			return wanted{}, err
@@ -63,6 +64,15 @@ func (w *wanted) readScheme(service *corev1.Service) error {
 		if w.scheme = api.Scheme(value); !w.scheme.Valid() {
 			return fmt.Errorf("annotation %s: %q is neither internet-facing nor internal", AnnotationScheme, value)
 		}
+	}
+	return nil
+}
+
+// readHostname refuses what Kubernetes would refuse in the Service's status.
+func (w *wanted) readHostname(service *corev1.Service) error {
+	w.hostname = service.Annotations[AnnotationHostname]
+	if w.hostname != "" && (isLiteral(w.hostname) || len(validation.IsDNS1123Subdomain(w.hostname)) > 0) {
+		return fmt.Errorf("annotation %s: %q is not a DNS name in lower case", AnnotationHostname, w.hostname)
 	}
 	return nil
 }

@@ -43,6 +43,7 @@ var balancerCases = []testCase{
 	{name: "dual-stack has an address of each family", run: dualStackBalancer},
 	{name: "what cannot be changed is replaced", run: replacesOnSchemeChange},
 	{name: "an address that was reserved under another scheme is reserved anew", run: schemeOfReserved},
+	{name: "a wish that cannot be had costs nobody the load balancer that works", run: keepsWhatWorks},
 	{name: "B19 a throttled create waits as long as the cloud asks", run: throttled},
 	{name: "the service and the nodes handed in are not changed", run: serviceIsNotChanged},
 	{name: "names and addresses of the status are the cloud's", run: statusForms},
@@ -423,7 +424,7 @@ func refusesNoNodePort(h *harness) {
 func refusesBadAnnotations(h *harness) {
 	for annotation, value := range map[string]string{
 		provider.AnnotationScheme: "private", provider.AnnotationIPMode: "vip", provider.AnnotationIdleTimeout: "0",
-		provider.AnnotationProxyProtocol: "v3", provider.AnnotationAddresses: "no-such-address",
+		provider.AnnotationProxyProtocol: "v3", provider.AnnotationAddresses: "no-such-address", provider.AnnotationHostname: "Web_1",
 		corev1.AnnotationLoadBalancerSourceRangesKey: "banana",
 	} {
 		want := annotation
@@ -547,6 +548,37 @@ func schemeOfReserved(h *harness) {
 	h.wantParts(1, 1, 2)
 	h.delete(s)
 	h.wantParts(0, 0, 0)
+}
+
+func keepsWhatWorks(h *harness) {
+	s := service("web")
+	h.ensure(s, nil)
+	old := h.onlyBalancer()
+	_, err := h.cloud.CreateAddress(h.ctx(), api.AddressCreate{Name: ptr("internal"), Scheme: ptr(api.SchemeInternal)})
+	h.must(err)
+	taken, err := h.cloud.CreateAddress(h.ctx(), api.AddressCreate{Name: ptr("taken")})
+	h.must(err)
+	other, err := h.cloud.CreateLoadBalancer(h.ctx(), api.LoadBalancerCreate{Name: ptr("other"), AddressIds: &[]string{taken.Id}})
+	h.must(err)
+	for _, wish := range []struct{ annotation, value, want string }{
+		{provider.AnnotationAddresses, "internal", "internal"},
+		{provider.AnnotationAddresses, "taken", other.Id},
+		{provider.AnnotationHostname, "no name", "no name"},
+		{provider.AnnotationHostname, "Web.Example", "Web.Example"},
+		{provider.AnnotationHostname, "192.0.2.1", "192.0.2.1"},
+	} {
+		impossible := service("web", func(s *corev1.Service) { s.Annotations[wish.annotation] = wish.value })
+		for range 2 {
+			_, err := h.balancers().EnsureLoadBalancer(h.ctx(), "kubernetes", impossible, nil)
+			if err == nil || !strings.Contains(err.Error(), wish.want) {
+				h.Errorf("%s: %v, want an error with %q", wish.value, err, wish.want)
+			}
+		}
+		if got, err := h.cloud.LoadBalancer(h.ctx(), old.Id); err != nil || got.State != api.LoadBalancerStateActive {
+			h.Fatalf("%s=%s: %+v, %v", wish.annotation, wish.value, got, err)
+		}
+	}
+	h.wantNoWrites(func() { h.ensure(s, nil) })
 }
 
 func dualStackBalancer(h *harness) {
