@@ -52,18 +52,18 @@ type Cloud struct {
 	triedOnce sync.Once
 }
 
-// New makes a cache that reads through until Run has synchronised it; with watch false it always reads through.
+// New makes a cache that reads through until Run has synchronised it; with watch false it always reads through and keeps nothing.
 func New(cloud *client.Client, watch bool) *Cloud {
 	return &Cloud{
 		api:   cloud,
 		watch: watch,
-		instances: newTable(func(d api.Instance) (string, string, int64) {
+		instances: newTable(watch, func(d api.Instance) (string, string, int64) {
 			return d.Id, d.Name, d.Revision
 		}),
-		routes: newTable(func(d api.Route) (string, string, int64) {
+		routes: newTable(watch, func(d api.Route) (string, string, int64) {
 			return d.Id, d.Name, d.Revision
 		}),
-		pools: newTable(func(d api.TargetPool) (string, string, int64) {
+		pools: newTable(watch, func(d api.TargetPool) (string, string, int64) {
 			return d.Id, d.Name, d.Revision
 		}),
 		tried: make(chan struct{}),
@@ -116,6 +116,7 @@ func (c *Cloud) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		opened, err := c.follow(ctx)
 		c.live.Store(false)
+		c.forget()
 		c.triedOnce.Do(func() { close(c.tried) })
 		if ctx.Err() != nil {
 			return
@@ -162,11 +163,15 @@ func (c *Cloud) follow(ctx context.Context) (opened bool, err error) {
 	return opened, err
 }
 
-// relist fills the tables and returns the revision after which events complete them.
-func (c *Cloud) relist(ctx context.Context) (int64, error) {
+func (c *Cloud) forget() {
 	c.instances.clear()
 	c.routes.clear()
 	c.pools.clear()
+}
+
+// relist fills the tables and returns the revision after which events complete them.
+func (c *Cloud) relist(ctx context.Context) (int64, error) {
+	c.forget()
 	instances, since, err := c.api.Instances(ctx, client.Filter{})
 	if err != nil {
 		return 0, err

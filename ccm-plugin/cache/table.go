@@ -9,6 +9,7 @@ const maxGone = 10000
 // own writes, in any order: a revision never goes back, and what is gone stays gone.
 type table[T any] struct {
 	facts func(T) (id, name string, revision int64)
+	keeps bool // one that nobody reads stays empty
 
 	mu        sync.RWMutex
 	byID      map[string]T
@@ -17,8 +18,8 @@ type table[T any] struct {
 	goneOrder []string
 }
 
-func newTable[T any](facts func(T) (id, name string, revision int64)) *table[T] {
-	t := &table[T]{facts: facts}
+func newTable[T any](keeps bool, facts func(T) (id, name string, revision int64)) *table[T] {
+	t := &table[T]{facts: facts, keeps: keeps}
 	t.clear()
 	return t
 }
@@ -39,7 +40,7 @@ func (t *table[T]) put(document T) {
 
 func (t *table[T]) putLocked(document T) {
 	id, name, revision := t.facts(document)
-	if _, gone := t.gone[id]; gone {
+	if _, gone := t.gone[id]; gone || !t.keeps {
 		return
 	}
 	if old, known := t.byID[id]; known {
@@ -69,7 +70,7 @@ func (t *table[T]) removeLocked(id string, revision int64) {
 		t.unname(name, id)
 		delete(t.byID, id)
 	}
-	if _, known := t.gone[id]; known {
+	if _, known := t.gone[id]; known || !t.keeps {
 		return
 	}
 	t.gone[id] = revision

@@ -1,8 +1,17 @@
 package cache
 
 import (
+	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
+	"time"
+
+	"mockcloud.dev/ccm-plugin/client"
+	"mockcloud.dev/ccm-plugin/client/api"
+	"mockcloud.dev/ccm-plugin/testserver"
 )
 
 type thing struct {
@@ -11,7 +20,7 @@ type thing struct {
 }
 
 func newThings() *table[thing] {
-	return newTable(func(t thing) (string, string, int64) { return t.id, t.name, t.revision })
+	return newTable(true, func(t thing) (string, string, int64) { return t.id, t.name, t.revision })
 }
 
 func (t *table[T]) count() int { return len(t.all()) }
@@ -78,5 +87,43 @@ func TestTheMemoryOfWhatIsGoneIsBounded(t *testing.T) {
 	}
 	if len(things.gone) != maxGone || len(things.goneOrder) != maxGone {
 		t.Fatalf("%d remembered, want %d", len(things.gone), maxGone)
+	}
+}
+
+// Instances come and go for as long as a controller runs: what nobody reads must not pile up.
+func TestWhatNobodyReadsIsNotKept(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch id, one := strings.CutPrefix(r.URL.Path, "/v1/instances/"); {
+		case one:
+			fmt.Fprintf(w, `{"id":%q,"name":%q,"revision":1}`, id, id)
+		case r.Header.Get("Accept") == "text/event-stream": // this cloud has no events
+			w.WriteHeader(http.StatusNotImplemented)
+		default:
+			fmt.Fprint(w, `{"items":[],"revision":1}`)
+		}
+	}))
+	defer server.Close()
+	for _, watch := range []bool{false, true} {
+		direct, err := client.New(client.Config{Endpoint: server.URL})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := New(direct, watch)
+		for i := range 100 {
+			if _, err := c.FreshInstance(t.Context(), fmt.Sprint(i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.KeepRoute(api.Route{Id: "r", Revision: 1})
+		c.ForgetTargetPool("p")
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { defer close(ended); c.Run(ctx) }()
+		testserver.Eventually(t, 10*time.Second, "nothing is kept", func() (bool, string) {
+			kept := c.instances.count() + c.routes.count() + c.pools.count()
+			return kept == 0, fmt.Sprintf("watch %v: %d things", watch, kept)
+		})
+		cancel()
+		<-ended
 	}
 }
