@@ -35,7 +35,7 @@ static int parse_last_event_id(const struct request *r, int64_t *out, struct err
 {
     const char *text = r->headers.last_event_id;
     size_t digits = strspn(text, "0123456789");
-    int64_t epoch = r->epoch;
+    int64_t epoch = 0; // an id without one is of a cloud that was not replaced yet
 
     errno = 0;
     *out = strtoll(text, NULL, 10);

@@ -89,8 +89,8 @@ int events_follow(struct http *h, int64_t since, const char *kind, int64_t deadl
             rc = f->code = EXIT_UNREACHABLE;
         again = true;
         if (rc == EXIT_OK && ended && !fo.heard && clock_monotonic() - began < BRIEF_NS) {
-            rc = fail(f, EXIT_UNREACHABLE,
-                      "the event stream ended at once (at revision %" PRId64 ")", fo.sse.id);
+            rc = fail(f, EXIT_UNREACHABLE, "the event stream ended at once%s%s",
+                      fo.sse.id[0] != '\0' ? ", after event " : "", fo.sse.id);
         }
     }
     if (rc == EXIT_OK && !fo.stopped) {

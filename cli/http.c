@@ -337,20 +337,17 @@ bool http_cloud_time(struct http *h, int64_t *out_ns)
            time_parse(header->value, out_ns, NULL) == 0;
 }
 
-int http_stream(struct http *h, const char *path, int64_t last_id, http_sink *sink, void *user,
+int http_stream(struct http *h, const char *path, const char *last_id, http_sink *sink, void *user,
                 bool *out_ended, struct failure *f)
 {
     struct reply reply = {.http = h, .sink = sink, .user = user};
     struct curl_slist *headers = add_header(common_headers(h), "Accept", "text/event-stream");
     char *url = join_url(h, path);
-    char id[32];
     int rc;
 
     buffer_init(&reply.body);
-    if (last_id >= 0) {
-        snprintf(id, sizeof id, "%" PRId64, last_id);
-        headers = add_header(headers, "Last-Event-ID", id);
-    }
+    if (last_id[0] != '\0')
+        headers = add_header(headers, "Last-Event-ID", last_id);
     if (url == NULL) {
         rc = fail(f, EXIT_REFUSED, "out of memory");
     } else {

@@ -37,9 +37,9 @@ int http_get(struct http *h, const char *path, json_t **out, struct failure *f);
 bool http_cloud_time(struct http *h, int64_t *out_ns);
 
 // Reads a stream of server-sent events until `sink` returns false (EXIT_OK), the stream ends
-// (EXIT_OK with *out_ended set) or it fails. `last_id` < 0: from what the path says.
+// (EXIT_OK with *out_ended set) or it fails. `last_id` "": from what the path says.
 typedef bool http_sink(void *user, const char *bytes, size_t length);
-int http_stream(struct http *h, const char *path, int64_t last_id, http_sink *sink, void *user,
+int http_stream(struct http *h, const char *path, const char *last_id, http_sink *sink, void *user,
                 bool *out_ended, struct failure *f);
 
 // Files: the answer of a GET written to `to` as it comes, and a PUT or POST of the `size` bytes of

@@ -1,6 +1,5 @@
 #include "cli/sse.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 void sse_init(struct sse *s, bool (*on_event)(void *user, const char *data, size_t length),
@@ -9,7 +8,6 @@ void sse_init(struct sse *s, bool (*on_event)(void *user, const char *data, size
     memset(s, 0, sizeof *s);
     buffer_init(&s->line);
     buffer_init(&s->data);
-    s->id = -1;
     s->on_event = on_event;
     s->user = user;
 }
@@ -26,12 +24,14 @@ void sse_restart(struct sse *s)
     buffer_clear(&s->data);
     s->has_data = false;
     s->skip_lf = false;
+    strcpy(s->next_id, s->id);
 }
 
 static bool dispatch(struct sse *s)
 {
     bool go_on = true;
 
+    strcpy(s->id, s->next_id);
     if (s->has_data) {
         go_on = !s->data.failed &&
                 s->on_event(s->user, s->data.data != NULL ? s->data.data : "", s->data.length);
@@ -41,14 +41,12 @@ static bool dispatch(struct sse *s)
     return go_on;
 }
 
+// A revision, or revision and epoch: "120-3".
 static void set_id(struct sse *s, const char *value, size_t length)
 {
-    char text[24];
-
-    if (length > 0 && length < sizeof text && strspn(value, "0123456789") >= length) {
-        memcpy(text, value, length);
-        text[length] = '\0';
-        s->id = strtoll(text, NULL, 10);
+    if (length > 0 && length < sizeof s->next_id && strspn(value, "0123456789-") >= length) {
+        memcpy(s->next_id, value, length);
+        s->next_id[length] = '\0';
     }
 }
 

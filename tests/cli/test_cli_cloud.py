@@ -267,6 +267,18 @@ def test_events_are_followed_as_they_happen(cli, words):
     assert following.returncode == 0 and json.loads(out)["document"]["state"] in ("stopping", "stopped")
 
 
+def test_a_stream_that_is_cut_after_a_reset_tells_no_event_twice(cli):
+    cli("reset")
+    cut = ("fault", "add", "--op", "events.list", "--stream-cut", "--kind", "instance", "--after", "1", "--every", "2")
+    cli(*cut)
+    since = cli.lines("events", "-o", "id")[-1]
+    following = cli.spawn("events", "--follow", "--kind", "instance", "--since", since, "--limit", "4", "-o", "json")
+    for n in range(4):
+        cli("instance", "create", f"web-{n}")
+    out, _ = following.communicate(timeout=30)
+    assert [json.loads(line)["document"]["name"] for line in out.splitlines()] == [f"web-{n}" for n in range(4)]
+
+
 def test_following_survives_a_restart_of_the_server_by_ending_with_exit_5(cli, server):
     cli("instance", "create", "web-1")
     following = cli.spawn("events", "--follow", "--since", "0")

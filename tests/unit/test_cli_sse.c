@@ -37,7 +37,7 @@ static void feed_in_pieces(const char *text, size_t size)
         assert_true(sse_feed(&s, text + at, strnlen(text + at, size)));
     assert_string_equal(seen.text, expected);
     assert_int_equal(seen.count, 3);
-    assert_int_equal(s.id, 12);
+    assert_string_equal(s.id, "12");
     sse_fini(&s);
 }
 
@@ -73,23 +73,36 @@ static void the_sink_stops_the_feed_and_nothing_after_is_seen(void **state)
     sse_init(&s, remember, &seen);
     assert_false(sse_feed(&s, stream, strlen(stream)));
     assert_int_equal(seen.count, 1);
-    assert_int_equal(s.id, 7);
+    assert_string_equal(s.id, "7");
     sse_fini(&s);
 }
 
-static void a_restart_drops_half_an_event_and_keeps_the_id(void **state)
+static void a_restart_drops_half_an_event_with_its_id(void **state)
 {
     struct seen seen = {.text = ""};
     struct sse s;
 
     (void)state;
     sse_init(&s, remember, &seen);
-    assert_int_equal(s.id, -1);
+    assert_string_equal(s.id, "");
     assert_true(sse_feed(&s, stream, strlen(stream)));
+    assert_true(sse_feed(&s, "\nid: 13\n", 8));
     sse_restart(&s);
     assert_true(sse_feed(&s, "data: new\n\n", 11));
     assert_string_equal(seen.text + strlen(expected), "new|");
-    assert_int_equal(s.id, 12);
+    assert_string_equal(s.id, "12");
+    sse_fini(&s);
+}
+
+static void the_id_of_a_cloud_that_was_replaced_is_kept_as_it_was_sent(void **state)
+{
+    struct seen seen = {.text = ""};
+    struct sse s;
+
+    (void)state;
+    sse_init(&s, remember, &seen);
+    assert_true(sse_feed(&s, "id: 7-2\ndata: a\n\n", 18));
+    assert_string_equal(s.id, "7-2");
     sse_fini(&s);
 }
 
@@ -99,7 +112,8 @@ int main(void)
         cmocka_unit_test(pieces_of_any_size_give_the_same_events),
         cmocka_unit_test(every_line_ending_gives_the_same_events),
         cmocka_unit_test(the_sink_stops_the_feed_and_nothing_after_is_seen),
-        cmocka_unit_test(a_restart_drops_half_an_event_and_keeps_the_id),
+        cmocka_unit_test(a_restart_drops_half_an_event_with_its_id),
+        cmocka_unit_test(the_id_of_a_cloud_that_was_replaced_is_kept_as_it_was_sent),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
