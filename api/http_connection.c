@@ -378,6 +378,8 @@ static void too_large(struct exchange *x)
     struct error error = {0};
 
     buffer_fini(&x->request.body);
+    if (x->error) // who is not let in is not told to send less
+        return;
     error_set(&error, ERROR_TOO_LARGE, "body", "must have at most %" PRIu64 " bytes", limit_of(x));
     http_keep_error(x, &error);
 }

@@ -26,6 +26,12 @@ def test_every_guarded_operation_needs_a_token(api, operation):
     assert response.headers["www-authenticate"].startswith("Bearer")
 
 
+@pytest.mark.parametrize("headers", [{}, {"Expect": "100-continue"}])
+def test_a_stranger_with_a_large_body_is_told_who_it_is_not(api, headers):
+    headers = {"Content-Type": "application/octet-stream", "Authorization": "Bearer wrong", **headers}
+    api.refuse("PUT", "/sim/v1/snapshot", content=b"x" * (2 << 20), headers=headers, status=401, code="unauthorized")
+
+
 @pytest.mark.parametrize("operation", [op for op in OPERATIONS if not op.body["security"]], ids=lambda op: op.id)
 def test_every_open_operation_needs_none(api, operation):
     assert api.request("GET", operation.template, headers={"Authorization": ""}).status_code == 200
