@@ -8,6 +8,9 @@
 
 #include <string.h>
 
+_Static_assert(PAST_MOMENTS_MAX >= FAULT_FIRED_MAX,
+               "each rule may look back to a moment of its own");
+
 bool faulty_begin(struct faulty_read *f, struct request *r, int64_t project,
                   const struct query *query)
 {
@@ -26,26 +29,72 @@ bool faulty_begin(struct faulty_read *f, struct request *r, int64_t project,
 
 // --- what has changed: as it was, as it is, or not at all ---
 
-static bool selects(const struct fault_fired *fired, const struct fault_target *target)
+// The first rule of this effect from the n-th on that has fired; NULL: there is none.
+static const struct fault *next_rule(const struct faulty_read *f, enum fault_effect_type type,
+                                     size_t *n)
 {
-    return fired && fault_selects(fired->fault, target);
+    while (*n < f->verdict->count) {
+        const struct fault *fault = f->verdict->fired[(*n)++].fault;
+        if (fault->effect.type == type)
+            return fault;
+    }
+    return NULL;
+}
+
+static struct fault_target target_of(struct faulty_read *f, const char *id, const json_t *now)
+{
+    struct fault_target target = {.kind = (int)f->kind, .id = id};
+
+    if (now)
+        document_target(now, f->kind, &f->request->arena, &target);
+    return target;
+}
+
+// The first of the stale reads that takes it, by number; how many there are: none does.
+static size_t stale_of(const struct faulty_read *f, const struct fault_target *target)
+{
+    const struct fault *fault;
+    size_t at = 0, number = 0;
+
+    while ((fault = next_rule(f, FAULT_STALE_READ, &at)) && !fault_selects(fault, target))
+        number++;
+    return number;
+}
+
+static bool is_hidden(const struct faulty_read *f, const struct fault_target *target,
+                      int64_t made_ns)
+{
+    const struct fault *fault;
+    size_t at = 0;
+
+    while ((fault = next_rule(f, FAULT_HIDE_NEW, &at)))
+        if (made_ns > f->now_ns - fault->effect.duration_ns && fault_selects(fault, target))
+            return true;
+    return false;
+}
+
+static size_t moment_of(void *context, const char *id, struct bytes now)
+{
+    struct faulty_read *f = context;
+    json_t *document = document_parse(now);
+    struct fault_target target = target_of(f, id, document);
+    size_t number = stale_of(f, &target);
+
+    json_decref(document);
+    return number < f->moments ? number : 0;
 }
 
 // A selector that wants more than the id takes what is there now.
 static enum past_choice choose(void *context, const struct past *past)
 {
     struct faulty_read *f = context;
-    const struct fault_fired *hide = fault_verdict_find(f->verdict, FAULT_HIDE_NEW);
-    const struct fault_fired *stale = fault_verdict_find(f->verdict, FAULT_STALE_READ);
-    struct fault_target target = {.kind = (int)f->kind, .id = past->id};
     enum past_choice choice;
     json_t *then = document_parse(past->then), *now = document_parse(past->now), *seen;
+    struct fault_target target = target_of(f, past->id, now);
 
-    if (now)
-        document_target(now, f->kind, &f->request->arena, &target);
-    choice = selects(stale, &target) ? PAST_THEN : PAST_NOW;
+    choice = stale_of(f, &target) < f->moments ? PAST_THEN : PAST_NOW;
     seen = choice == PAST_THEN ? then : now;
-    if ((past->young && selects(hide, &target)) || !seen ||
+    if (is_hidden(f, &target, past->made_ns) || !seen ||
         (f->query && !document_matches(seen, f->query)))
         choice = PAST_NEITHER;
     json_decref(then);
@@ -56,18 +105,22 @@ static enum past_choice choose(void *context, const struct past *past)
 // False: the rules that have fired do not reach into the past.
 static bool view_of(struct faulty_read *f, struct past_view *out)
 {
-    const struct fault_fired *hide = fault_verdict_find(f->verdict, FAULT_HIDE_NEW);
-    const struct fault_fired *stale = fault_verdict_find(f->verdict, FAULT_STALE_READ);
-    int64_t now = cloud_now(f->request->api->cloud);
+    const struct fault *fault;
+    size_t at = 0;
 
-    *out = (struct past_view){.choose = choose, .context = f};
-    if (hide)
-        out->born_by_ns = now - hide->fault->effect.duration_ns;
-    if (stale && stale->fault->effect.duration_ns)
-        out->as_of_ns = now - stale->fault->effect.duration_ns;
-    if (stale)
-        out->back = stale->fault->effect.count;
-    return hide || stale;
+    *out = (struct past_view){.moment = moment_of, .choose = choose, .context = f};
+    f->now_ns = cloud_now(f->request->api->cloud);
+    while ((fault = next_rule(f, FAULT_HIDE_NEW, &at))) {
+        int64_t by = f->now_ns - fault->effect.duration_ns;
+        out->born_by_ns = out->born_by_ns == 0 || by < out->born_by_ns ? by : out->born_by_ns;
+    }
+    for (at = 0; (fault = next_rule(f, FAULT_STALE_READ, &at));) {
+        struct past_moment *moment = &out->moments[out->moment_count++];
+        moment->back = fault->effect.count;
+        moment->as_of_ns = fault->effect.duration_ns ? f->now_ns - fault->effect.duration_ns : 0;
+    }
+    f->moments = out->moment_count;
+    return out->born_by_ns != 0 || out->moment_count > 0;
 }
 
 // --- altered on the way out ---
@@ -108,15 +161,20 @@ static const char *first_name(struct faulty_read *f)
 
 static void alter(struct faulty_read *f, json_t *document)
 {
+    bool chosen[FAULT_FIRED_MAX];
     struct fault_target target;
 
+    // Selectors go by the truth: by what the document says before any rule has altered it. One
+    // document was selected when the rules were asked.
     document_target(document, f->kind, &f->request->arena, &target);
+    for (size_t i = 0; i < f->verdict->count; i++)
+        chosen[i] = alters(&f->verdict->fired[i]) &&
+                    (!f->query || fault_selects(f->verdict->fired[i].fault, &target));
     for (size_t i = 0; i < f->verdict->count; i++) {
         const struct fault *fault = f->verdict->fired[i].fault;
         const char *name = NULL;
 
-        // one document was selected when the rules were asked
-        if (!alters(&f->verdict->fired[i]) || (f->query && !fault_selects(fault, &target)))
+        if (!chosen[i])
             continue;
         if (fault->effect.wrong == FAULT_WRONG_DUPLICATE_NAMES)
             name = first_name(f);
@@ -156,15 +214,12 @@ int faulty_get(struct faulty_read *f, const char *id, struct buffer *out, int64_
 
 // --- lists ---
 
-static void reorder(struct faulty_read *f, json_t *items)
+static void reorder_by(struct faulty_read *f, const struct fault_fired *fired, json_t *items)
 {
-    const struct fault_fired *fired = fault_verdict_find(f->verdict, FAULT_REORDER);
     bool *chosen = arena_alloc(&f->request->arena, json_array_size(items) + 1);
     json_t *item;
     size_t i;
 
-    if (!fired)
-        return;
     json_array_foreach(items, i, item)
     {
         struct fault_target target;
@@ -173,6 +228,13 @@ static void reorder(struct faulty_read *f, json_t *items)
         chosen[i] = fault_selects(fired->fault, &target);
     }
     wrong_order(items, chosen, fired->seed);
+}
+
+static void reorder(struct faulty_read *f, json_t *items)
+{
+    for (size_t i = 0; i < f->verdict->count; i++)
+        if (f->verdict->fired[i].fault->effect.type == FAULT_REORDER)
+            reorder_by(f, &f->verdict->fired[i], items);
 }
 
 // Rewrites the items, from where they begin in `out`. Page tokens go by the true order, so pages

@@ -14,6 +14,8 @@ struct faulty_read {
     enum kind kind;
     int64_t project;           // whose resources; 0: any
     const struct query *query; // of lists; NULL: one document
+    int64_t now_ns;            // when the past was reckoned from
+    size_t moments;            // stale reads among the rules
 };
 
 // Whether a rule that the request has met (api/injection.h) changes what is read: the read is then

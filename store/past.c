@@ -9,10 +9,12 @@
 // --- from the view to revisions ---
 
 struct horizon {
-    int64_t trimmed; // events up to this one are gone
-    int64_t then;    // the view is as of this revision
-    int64_t born;    // what was made after it is young
-    int64_t floor;   // the smaller of the two: what has not changed since is seen as it is
+    int64_t trimmed;                // events up to this one are gone
+    int64_t then[PAST_MOMENTS_MAX]; // the revisions that the view is as of, one at least
+    size_t count;
+    size_t first;  // the smallest of them
+    int64_t born;  // what was made after it is young
+    int64_t floor; // the smallest of all: what has not changed since is seen as it is
 };
 
 static int event_time(struct reader *r, int64_t revision, int64_t *out, struct error *err)
@@ -89,26 +91,41 @@ static int64_t smaller(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+static int find_moment(struct reader *r, int64_t project, const struct past_moment *moment,
+                       int64_t trimmed, int64_t newest, int64_t *out, struct error *err)
+{
+    int64_t by_time = 0, by_count = 0;
+    int result = revision_at(r, moment->as_of_ns, trimmed, newest, &by_time, err);
+
+    if (result == 0)
+        result = revision_back(r, project, moment->back, newest, &by_count, err);
+    if (result < 0)
+        return result;
+    *out = smaller(by_time, by_count < trimmed ? trimmed : by_count);
+    return 0;
+}
+
 static int find_horizon(struct reader *r, int64_t project, const struct past_view *view,
                         struct horizon *out, struct error *err)
 {
-    int64_t newest = 0, by_time = 0, by_count = 0;
+    int64_t newest = 0;
     int result = reader_trimmed(r, &out->trimmed, err);
 
     if (result == 0)
         result = reader_newest_revision(r, &newest, err);
     if (result == 0)
-        result = revision_at(r, view->as_of_ns, out->trimmed, newest, &by_time, err);
-    if (result == 0)
         result = revision_at(r, view->born_by_ns, out->trimmed, newest, &out->born, err);
-    if (result == 0)
-        result = revision_back(r, project, view->back, newest, &by_count, err);
-    if (result < 0)
-        return result;
-    by_count = by_count < out->trimmed ? out->trimmed : by_count;
-    out->then = smaller(by_time, by_count);
-    out->floor = smaller(out->then, out->born);
-    return 0;
+    out->count = view->moment_count ? view->moment_count : 1;
+    out->then[0] = newest;
+    out->first = 0;
+    for (size_t i = 0; result == 0 && i < view->moment_count; i++) {
+        result =
+            find_moment(r, project, &view->moments[i], out->trimmed, newest, &out->then[i], err);
+        if (out->then[i] < out->then[out->first])
+            out->first = i;
+    }
+    out->floor = smaller(out->then[out->first], out->born);
+    return result;
 }
 
 // --- what has changed since ---
@@ -117,7 +134,8 @@ struct changed { // a resource; while they are gathered, one event of it
     const char *id;
     int64_t seq, revision, previous;
     enum event_type type;
-    int64_t then, now; // revisions; 0: not there
+    int64_t *then; // revisions, one for each of the horizon's; 0: not there
+    int64_t now;   // the same
 };
 
 struct changes {
@@ -220,6 +238,16 @@ static int64_t before(const struct changed *first, int64_t trimmed)
     return first->previous > trimmed ? first->previous : first->revision;
 }
 
+static void note_then(struct changed *event, const struct horizon *horizon, bool is_first)
+{
+    for (size_t i = 0; i < horizon->count; i++) {
+        if (event->revision <= horizon->then[i])
+            event->then[i] = event->now;
+        else if (is_first)
+            event->then[i] = before(event, horizon->trimmed);
+    }
+}
+
 // Makes one of all events of each resource.
 static void fold(struct changes *c, const struct horizon *horizon)
 {
@@ -232,13 +260,15 @@ static void fold(struct changes *c, const struct horizon *horizon)
         struct changed *item = &c->items[is_first ? kept++ : kept - 1];
 
         event.now = event.type == EVENT_DELETED ? 0 : event.revision;
-        event.then = is_first ? before(&event, horizon->trimmed) : item->then;
-        if (event.revision <= horizon->then)
-            event.then = event.now;
-        else if (!is_first && item->then)
+        event.then =
+            is_first ? arena_alloc(&c->arena, horizon->count * sizeof(*event.then)) : item->then;
+        note_then(&event, horizon, is_first);
+        if (event.revision > horizon->then[horizon->first] && !is_first &&
+            event.then[horizon->first])
             event.seq = item->seq; // of a name that was used again later: where it was then
         *item = event;
     }
+    c->count = kept;
 }
 
 // --- choosing ---
@@ -268,16 +298,18 @@ static int put_choice(struct reader *r, const struct past_view *view, const stru
                       const struct changed *item, const char *separator, struct buffer *out,
                       int64_t *out_revision, struct error *err)
 {
-    struct past past = {.id = item->id,
-                        .revision_then = item->then,
-                        .revision_now = item->now,
-                        .young = item->seq > horizon->born};
-    sqlite3_stmt *then, *now = NULL;
+    struct past past = {.id = item->id, .revision_now = item->now, .made_ns = INT64_MIN};
+    sqlite3_stmt *then = NULL, *now;
     enum past_choice choice = PAST_NEITHER;
-    int result = document_at(r, USE_PAST_THEN, item->then, &then, &past.then, err);
+    int result = document_at(r, USE_PAST_NOW, item->now, &now, &past.now, err);
 
-    if (result == 0)
-        result = document_at(r, USE_PAST_NOW, item->now, &now, &past.now, err);
+    if (result == 0) {
+        size_t moment = view->moment ? view->moment(view->context, item->id, past.now) : 0;
+        past.revision_then = item->then[moment];
+        result = document_at(r, USE_PAST_THEN, past.revision_then, &then, &past.then, err);
+    }
+    if (result == 0 && item->seq > horizon->born)
+        result = event_time(r, item->seq, &past.made_ns, err);
     if (result == 0)
         choice = view->choose(view->context, &past);
     if (choice != PAST_NEITHER) {
@@ -286,7 +318,7 @@ static int put_choice(struct reader *r, const struct past_view *view, const stru
         if (document.data) {
             buffer_append_string(out, separator);
             buffer_append(out, document.data, document.length);
-            *out_revision = choice == PAST_THEN ? item->then : item->now;
+            *out_revision = choice == PAST_THEN ? past.revision_then : item->now;
             result = 1;
         }
     }
@@ -483,6 +515,6 @@ int reader_past_list(struct reader *r, const struct list_query *query, const str
     }
     *out_count = m.count;
     *out_next_seq = m.more ? m.last_seq : 0;
-    *out_revision = horizon.then;
+    *out_revision = horizon.then[horizon.first];
     return 0;
 }

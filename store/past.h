@@ -15,21 +15,33 @@ struct past {
     const char *id;
     int64_t revision_then, revision_now; // 0: it was not, is not there
     struct bytes then, now;              // documents; NULL data: not there
-    bool young;                          // made after born_by_ns
+    int64_t made_ns;                     // when, if that was after born_by_ns; else INT64_MIN
 };
 
 enum past_choice { PAST_NEITHER, PAST_THEN, PAST_NOW };
 
+// A time that is looked back to.
+struct past_moment {
+    int64_t back;     // the last so many changes (of the project) are not seen; 0: all are
+    int64_t as_of_ns; // nor what happened after this cloud time; 0: everything is
+};
+
+#define PAST_MOMENTS_MAX 32
+
 struct past_view {
-    int64_t back;       // the last so many changes (of the project) are not seen; 0: all are
-    int64_t as_of_ns;   // nor what happened after this cloud time; 0: everything is
-    int64_t born_by_ns; // what was made after this cloud time is young; 0: nothing is
+    struct past_moment moments[PAST_MOMENTS_MAX];
+    size_t moment_count; // 0: everything is seen as it is now
+    int64_t born_by_ns;  // what was made after this cloud time is young; 0: nothing is
+    // Which moment a resource is seen as of; `now` is its document, NULL data: it is gone. NULL:
+    // the first.
+    size_t (*moment)(void *context, const char *id, struct bytes now);
     // What the reader is to see of such a resource. The filters of a list are its business.
     enum past_choice (*choose)(void *context, const struct past *past);
     void *context;
 };
 
-// As reader_document and reader_list. The list's *out_revision is the one that it is as of.
+// As reader_document and reader_list. The list's *out_revision is the one that it is as of; of
+// several moments, the first in time.
 int reader_past_document(struct reader *r, enum kind kind, int64_t project, const char *id,
                          const struct past_view *view, struct buffer *out, int64_t *out_revision,
                          struct error *err);

@@ -174,6 +174,34 @@ def test_hidden_and_stale_together(api):
     assert api.get(f"/v1/instances/{mid['id']}")["tags"] == {}
 
 
+def test_rules_of_the_same_effect_each_take_their_own(api):
+    made = {name: api.instance(name=name) for name in ("one", "two", "three")}
+    api.advance("1m")
+    for name, old in made.items():
+        api.patch(f"/v1/instances/{old['id']}", {"tags": {"version": "2"}})
+    api.advance("1m")
+    for name, old in made.items():
+        api.patch(f"/v1/instances/{old['id']}", {"tags": {"version": "3"}})
+    rule(api, "instances.*", {"stale_read": {"lag": "10s"}}, resource={"name": "one"})
+    rule(api, "instances.*", {"stale_read": {"lag": "90s"}}, resource={"name": "two"})
+    listed = {i["name"]: i for i in api.get("/v1/instances")["items"]}
+    assert {name: i["tags"].get("version") for name, i in listed.items()} == {"one": "2", "two": None, "three": "3"}
+    for name, i in listed.items():
+        assert api.get(f"/v1/instances/{i['id']}") == i
+    for name in ("one", "two"):
+        rule(api, "instances.*", {"hide_new": {"for": "1h"}}, resource={"name": name})
+    assert names(api) == ["three"]
+
+
+def test_altering_rules_choose_by_what_was_there_before_others_altered_it(api):
+    made = [api.instance(name=name) for name in ("one", "two")]
+    rule(api, "instances.*", {"wrong_answer": {"what": "duplicate_names"}})
+    rule(api, "instances.*", {"wrong_answer": {"what": "addresses_missing"}}, resource={"name": "two"})
+    listed = api.get("/v1/instances")["items"]
+    assert [(i["name"], bool(i.get("addresses"))) for i in listed] == [("one", True), ("one", False)]
+    assert [api.get(f"/v1/instances/{i['id']}") for i in made] == listed
+
+
 # -- order --------------------------------------------------------------------------------------------
 
 def test_lists_come_in_another_order_each_time_and_pages_lose_nothing(api):
@@ -307,6 +335,8 @@ def test_lists_and_single_reads_agree_under_any_rules(api, random_seed):
         if step % 10:
             continue
         rules = [rule(api, "instances.*", effect) for effect in chance.sample(effects, 2)]
+        rules += [rule(api, "instances.*", chance.choice(effects[:3]), resource={"name": name})
+                  for name in chance.sample(["n?", "n??", "n*1*"], 2)]
         listed = {i["id"]: i for i in api.all_items("/v1/instances", limit=4)}
         hidden = set(made) - set(listed)
         for item in itertools.islice(hidden, 10):

@@ -102,9 +102,9 @@ static void trim(struct model *m)
 
 // --- what the model would answer ---
 
-static int64_t model_horizon(const struct model *m, const struct past_view *view, int64_t project)
+static int64_t model_horizon(const struct model *m, int64_t back, int64_t project)
 {
-    int64_t then = m->f->revision, left = view->back;
+    int64_t then = m->f->revision, left = back;
 
     for (int i = m->count - 1; i >= 0 && left > 0; i--) {
         if (project == 0 || m->versions[i].project == project)
@@ -137,6 +137,7 @@ static const struct version *model_then(const struct model *m, int id, int64_t r
 struct chooser {
     const char *name; // filter; NULL: any
     bool hide;        // what is young
+    const struct past_view *view;
     int examined;
 };
 
@@ -148,36 +149,68 @@ static enum past_choice choose(void *context, const struct past *past)
     c->examined++;
     assert_int_equal(past->then.data != NULL, past->revision_then != 0);
     assert_int_equal(past->now.data != NULL, past->revision_now != 0);
-    if (!past->then.data || (c->hide && past->young))
+    if (!past->then.data || (c->hide && past->made_ns > c->view->born_by_ns))
         return PAST_NEITHER;
     snprintf(text, sizeof(text), "%.*s", (int)past->then.length, (const char *)past->then.data);
     return !c->name || strstr(text, c->name) ? PAST_THEN : PAST_NEITHER;
 }
 
+// Where it is in lists: where it was at the first moment, else where it was last.
+static int64_t model_place(const struct model *m, int id, int64_t project, int64_t first)
+{
+    const struct version *v = model_then(m, id, first);
+
+    v = v && project && v->project != project ? NULL : v;
+    for (int i = m->count - 1; !v; i--) {
+        const struct version *last = &m->versions[i];
+        if (last->id == id && (!project || last->project == project))
+            v = last;
+    }
+    return v->seq;
+}
+
+struct placed {
+    const struct version *version;
+    int64_t seq;
+};
+
+// Odd ones are seen as of the second moment, if there is one.
+static size_t moment_of(void *context, const char *id, struct bytes now)
+{
+    const struct past_view *view = ((struct chooser *)context)->view;
+
+    (void)now;
+    return (size_t)atoi(id + 2) % view->moment_count;
+}
+
 static int by_seq(const void *a, const void *b)
 {
-    const struct version *const *x = a, *const *y = b;
+    const struct placed *x = a, *y = b;
 
-    return ((*x)->seq > (*y)->seq) - ((*x)->seq < (*y)->seq);
+    return (x->seq > y->seq) - (x->seq < y->seq);
 }
 
 static void model_list(const struct model *m, const struct list_query *q, const char *name,
-                       int64_t then, int64_t born, struct buffer *out, int64_t *out_next)
+                       const int64_t then[2], int64_t born, struct buffer *out, int64_t *out_next)
 {
-    const struct version *all[IDS];
+    int64_t first = then[0] < then[1] ? then[0] : then[1];
+    struct placed all[IDS];
     int count = 0, taken = 0;
 
     for (int id = 0; id < IDS; id++) {
-        const struct version *v = model_then(m, id, then);
+        const struct version *v = model_then(m, id, then[id % 2]);
+        int64_t seq;
 
-        if (v && v->seq <= born && v->seq > q->after_seq &&
-            (!q->project || v->project == q->project) && (!name || strstr(v->document, name)))
-            all[count++] = v;
+        if (!v || (q->project && v->project != q->project) || (name && !strstr(v->document, name)))
+            continue;
+        seq = model_place(m, id, q->project, first);
+        if (seq <= born && seq > q->after_seq)
+            all[count++] = (struct placed){v, seq};
     }
     qsort(all, (size_t)count, sizeof(*all), by_seq);
     for (; taken < count && taken < q->limit; taken++)
-        buffer_printf(out, "%s%s", taken ? "," : "", all[taken]->document);
-    *out_next = taken < count ? all[taken - 1]->seq : 0;
+        buffer_printf(out, "%s%s", taken ? "," : "", all[taken].version->document);
+    *out_next = taken < count ? all[taken - 1].seq : 0;
 }
 
 static int64_t model_revision_at(const struct model *m, int64_t ns, struct reader *reader);
@@ -189,25 +222,32 @@ static void compare(struct model *m, struct reader *reader, size_t *examined)
     char name[16];
     struct chooser chooser = {.name = draw(m, 2) ? name : NULL, .hide = draw(m, 2) != 0};
     struct past_view view = {
-        .back = draw(m, 2) ? draw(m, 60) : 0, .choose = choose, .context = &chooser};
+        .moment_count = 1 + draw(m, 2), .moment = moment_of, .choose = choose, .context = &chooser};
     struct list_query q = {.kind = KIND_INSTANCE,
                            .project = draw(m, 3),
                            .limit = 1 + (int)draw(m, 40),
                            .after_seq = draw(m, 2) ? 0 : draw(m, (unsigned)m->f->revision)};
     struct buffer expected, got;
-    int64_t expected_next, next, revision, then, born = INT64_MAX;
+    int64_t expected_next, next, revision, then[2], born = INT64_MAX;
     size_t count;
     int id = (int)draw(m, IDS);
 
     snprintf(name, sizeof(name), "\"n%d\"", (int)draw(m, NAMES));
     q.name = chooser.name ? arena_printf(&m->f->arena, "n%c", name[2]) : NULL;
-    view.as_of_ns = draw(m, 2) ? m->time - draw(m, 30000) : 0;
+    chooser.view = &view;
     view.born_by_ns = chooser.hide ? m->time - draw(m, 30000) : 0;
-    then = model_horizon(m, &view, q.project);
-    if (view.as_of_ns) {
-        int64_t at = model_revision_at(m, view.as_of_ns, reader);
-        then = at < then ? at : then;
+    for (size_t i = 0; i < view.moment_count; i++) {
+        struct past_moment *moment = &view.moments[i];
+        moment->back = draw(m, 2) ? draw(m, 60) : 0;
+        moment->as_of_ns = draw(m, 2) ? m->time - draw(m, 30000) : 0;
+        then[i] = model_horizon(m, moment->back, q.project);
+        if (moment->as_of_ns) {
+            int64_t at = model_revision_at(m, moment->as_of_ns, reader);
+            then[i] = at < then[i] ? at : then[i];
+        }
     }
+    if (view.moment_count == 1)
+        then[1] = then[0];
     if (chooser.hide)
         born = model_revision_at(m, view.born_by_ns, reader);
     buffer_init(&expected);
@@ -218,11 +258,13 @@ static void compare(struct model *m, struct reader *reader, size_t *examined)
     buffer_append(&got, "", 1);
     assert_string_equal(got.data, expected.data);
     assert_int_equal(next, expected_next);
-    assert_int_equal(revision, then);
+    assert_int_equal(revision, then[0] < then[1] ? then[0] : then[1]);
 
     chooser.name = NULL;
-    const struct version *v = model_then(m, id, then);
-    bool there = v && v->seq <= born && (!q.project || v->project == q.project);
+    const struct version *v = model_then(m, id, then[id % 2]);
+    bool there = v && (!q.project || v->project == q.project);
+    if (there)
+        there = model_place(m, id, q.project, then[0] < then[1] ? then[0] : then[1]) <= born;
     buffer_clear(&got);
     assert_int_equal(OK(m->f, reader_past_document(reader, KIND_INSTANCE, q.project,
                                                    arena_printf(&m->f->arena, "i-%d", id), &view,
@@ -313,7 +355,8 @@ static void put_version(struct fixture *f, enum event_type type, int64_t seq, in
 static void expect(struct fixture *f, int64_t back, int found, const char *document)
 {
     struct chooser chooser = {0};
-    struct past_view view = {.back = back, .choose = choose, .context = &chooser};
+    struct past_view view = {
+        .moments = {{.back = back}}, .moment_count = 1, .choose = choose, .context = &chooser};
     struct reader *reader;
     struct buffer out;
     int64_t revision;
