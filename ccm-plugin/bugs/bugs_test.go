@@ -61,10 +61,16 @@ func newWorld(t *testing.T, mode string) *world {
 // restart begins with another provider on the same cloud, as the next controller would.
 func (w *world) restart() {
 	w.Helper()
+	w.restartWith(func(*provider.Config) {})
+}
+
+func (w *world) restartWith(change func(*provider.Config)) {
+	w.Helper()
 	config := provider.Config{Endpoint: w.server.URL, Token: w.server.Token, Cluster: "bugs", Network: "default", Cache: w.mode}
 	config.RequestTimeout.Duration = 2 * time.Second
 	config.RetryInterval.Duration = 500 * time.Millisecond
 	config.DeleteWait.Duration = 300 * time.Millisecond
+	change(&config)
 	p, err := provider.New(config)
 	w.must(err)
 	stop := make(chan struct{})

@@ -3,8 +3,10 @@ package bugs
 import (
 	"context"
 	"fmt"
+	"net"
 	"slices"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -12,11 +14,14 @@ import (
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
+	routecontroller "k8s.io/cloud-provider/controllers/route"
 	servicecontroller "k8s.io/cloud-provider/controllers/service"
 	"k8s.io/component-base/featuregate"
 	controllersmetrics "k8s.io/component-base/metrics/prometheus/controllers"
+	_ "k8s.io/controller-manager/pkg/features/register" // the route controller asks for a gate
 
 	"mockcloud.dev/ccm-plugin/client"
+	"mockcloud.dev/ccm-plugin/provider"
 )
 
 // serviceController runs upstream's service controller on the provider; what is Kubernetes' is kept by a fake clientset.
@@ -123,4 +128,65 @@ func TestB9_NodesThatFlapCostNoCallsAndANodeMoreCostsOneChangeOfEachPool(t *test
 			w.Fatalf("a node more costs %d calls after flapping, %d without", flapped, quiet)
 		}
 	})
+}
+
+// routeController runs upstream's route controller on the provider, with many short periods.
+func (w *world) routeController(kube kubernetes.Interface) {
+	w.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	factory := informers.NewSharedInformerFactory(kube, 0)
+	_, cidr, err := net.ParseCIDR("10.128.0.0/9")
+	w.must(err)
+	controller, err := routecontroller.New(w.routes(), kube, factory.Core().V1().Nodes(), "kubernetes", []*net.IPNet{cidr})
+	w.must(err)
+	factory.Start(ctx.Done())
+	factory.WaitForCacheSync(ctx.Done())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		controller.Run(ctx, 50*time.Millisecond, controllersmetrics.NewControllerManagerMetrics("bugs"))
+	}()
+	w.Cleanup(func() {
+		cancel()
+		<-ended
+		factory.Shutdown()
+	})
+}
+
+// A kubelet adds the node's name to the addresses that the cloud gives, and upstream leaves out some of those: none of that is a change.
+func TestRT6_ARouteIsMadeAnewWhenItsNodesAddressesChangeAndOnlyThen(t *testing.T) {
+	w := newWorld(t, "none")
+	w.restartWith(func(c *provider.Config) { c.RouteNodeAddresses = true })
+	instance := w.instance("node-1")
+	node := nodeOf(instance)
+	node.Spec.PodCIDRs = []string{"10.128.1.0/24"}
+	node.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: instance.Addresses[0].Address},
+		{Type: corev1.NodeHostName, Address: "node-1"}}
+	kube := fake.NewClientset(node)
+	w.routeController(kube)
+	rounds := func() {
+		w.Helper()
+		before := w.calls("routes.list")
+		w.eventually("five more rounds", func() (bool, string) {
+			now := w.calls("routes.list")
+			return now >= before+5, fmt.Sprintf("%d lists after %d", now, before)
+		})
+	}
+	rounds()
+	w.wantRoutes(1)
+	if made, deleted := w.calls("routes.create"), w.calls("routes.delete"); made != 1 || deleted != 0 {
+		w.Fatalf("made %d times and deleted %d times although nothing changes", made, deleted)
+	}
+	node.Status.Addresses[0].Address = "10.0.0.99"
+	_, err := kube.CoreV1().Nodes().UpdateStatus(w.Context(), node, metav1.UpdateOptions{})
+	w.must(err)
+	w.eventually("made anew", func() (bool, string) {
+		made := w.calls("routes.create")
+		return made == 2, fmt.Sprintf("made %d times", made)
+	})
+	rounds()
+	w.wantRoutes(1)
+	if made, deleted := w.calls("routes.create"), w.calls("routes.delete"); made != 2 || deleted != 1 {
+		w.Fatalf("made %d times and deleted %d times for one change", made, deleted)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	cloudprovider "k8s.io/cloud-provider"
 
@@ -76,7 +77,7 @@ func (r *routes) translate(ctx context.Context, route api.Route, instances map[s
 	translated.Blackhole = terminated(instance) || (stopped && r.config.BlackholeOnStop)
 	translated.TargetNode = types.NodeName(instance.Name)
 	if r.config.RouteNodeAddresses {
-		translated.TargetNodeAddresses = nodeAddresses(instance.Addresses)
+		translated.TargetNodeAddresses = madeFor(route.Tags)
 	}
 	return translated, nil
 }
@@ -89,6 +90,11 @@ func (r *routes) CreateRoute(ctx context.Context, clusterName, nameHint string, 
 	}
 	name := routeName(nameHint, route.DestinationCIDR)
 	tags := api.Tags{ClusterTag: clusterID(r.config, clusterName)}
+	if r.config.RouteNodeAddresses {
+		for i, address := range route.TargetNodeAddresses {
+			tags[fmt.Sprintf("%s%d-%s", addressTagPrefix, i, address.Type)] = address.Address
+		}
+	}
 	created, err := r.cloud.API().CreateRoute(ctx, api.RouteCreate{
 		Name:            &name,
 		Network:         &r.config.Network,
@@ -104,6 +110,21 @@ func (r *routes) CreateRoute(ctx context.Context, clusterName, nameHint string, 
 	}
 	r.cloud.KeepRoute(created)
 	return nil
+}
+
+// addressTagPrefix: of the tags that keep which addresses the node had when its route was made. Those of the instance would not do:
+// a Node has others than its instance (the kubelet's Hostname), and the controller makes a route anew for every difference.
+const addressTagPrefix = "mockcloud/node-address-"
+
+func madeFor(tags api.Tags) []corev1.NodeAddress {
+	var addresses []corev1.NodeAddress
+	for key, address := range tags {
+		rest, ours := strings.CutPrefix(key, addressTagPrefix)
+		if _, kind, whole := strings.Cut(rest, "-"); ours && whole {
+			addresses = append(addresses, corev1.NodeAddress{Type: corev1.NodeAddressType(kind), Address: address})
+		}
+	}
+	return addresses
 }
 
 // adopt is for a destination that the cloud says is taken: success if by our own route to the same instance.

@@ -3,6 +3,7 @@ package contracttest
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -25,7 +26,7 @@ var routeCases = []testCase{
 	{name: "RT8 a list that fails is an error", run: routeListFails},
 	{name: "a route to a node without instance is an error", run: routeToNobody},
 	{name: "a route that is being deleted is no longer listed", run: routeBeingDeleted},
-	{name: "with routeNodeAddresses routes carry the instance's addresses", run: routeAddresses},
+	{name: "with routeNodeAddresses routes carry the addresses that their node had", run: routeAddresses},
 }
 
 func routeTo(node, cidr string) *cloudprovider.Route {
@@ -226,12 +227,15 @@ func routeBeingDeleted(h *harness) {
 
 func routeAddresses(h *harness) {
 	h.provider = h.newProvider(provider.Config{Cache: h.mode, RouteNodeAddresses: true})
-	h.instanceWith(api.InstanceCreate{Name: ptr("a"), Addresses: &[]api.InstanceAddress{
-		{Type: api.InstanceAddressTypeInternal, Address: "10.0.0.7"}}})
-	h.createRoute("a", "10.128.1.0/24")
-	route := h.wantRoutes("10.128.1.0/24>a")[0]
-	want := []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: "10.0.0.7"}}
-	if !route.EnableNodeAddresses || !slices.Equal(route.TargetNodeAddresses, want) {
-		h.Fatalf("%+v", route)
+	h.instance("a")
+	route := routeTo("a", "10.128.1.0/24")
+	route.TargetNodeAddresses = []corev1.NodeAddress{{Type: corev1.NodeHostName, Address: "a"},
+		{Type: corev1.NodeInternalIP, Address: "10.0.0.7"}, {Type: corev1.NodeInternalIP, Address: "fd00::7"}}
+	h.must(h.routes().CreateRoute(h.ctx(), "kubernetes", "uid", route))
+	got := h.wantRoutes("10.128.1.0/24>a")[0]
+	slices.SortFunc(got.TargetNodeAddresses, func(a, b corev1.NodeAddress) int { return strings.Compare(a.Address, b.Address) })
+	slices.SortFunc(route.TargetNodeAddresses, func(a, b corev1.NodeAddress) int { return strings.Compare(a.Address, b.Address) })
+	if !got.EnableNodeAddresses || !slices.Equal(got.TargetNodeAddresses, route.TargetNodeAddresses) {
+		h.Fatalf("%+v", got)
 	}
 }
