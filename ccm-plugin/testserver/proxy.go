@@ -136,27 +136,21 @@ func (p *Proxy) Reset() {
 func (p *Proxy) serve(forward http.Handler, w http.ResponseWriter, r *http.Request) {
 	fault := p.match(r)
 	call := p.record(Call{Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, At: time.Now()})
-	if fault == nil {
-		recorder := &statusRecorder{ResponseWriter: w, status: http.StatusOK}
-		defer func() { p.finish(call, recorder.status) }()
-		forward.ServeHTTP(recorder, r)
-		return
-	}
-	if fault.Delay > 0 {
+	if fault != nil && fault.Delay > 0 {
 		select {
 		case <-time.After(fault.Delay):
 		case <-r.Context().Done():
 			return
 		}
 	}
-	if fault.Commit || (fault.Status == 0 && !fault.Drop) {
-		answer := httptest.NewRecorder()
-		forward.ServeHTTP(answer, r)
-		if fault.Status == 0 && !fault.Drop {
-			copyAnswer(w, answer)
-			p.finish(call, answer.Code)
-			return
-		}
+	if fault == nil || (fault.Status == 0 && !fault.Drop) {
+		recorder := &statusRecorder{ResponseWriter: w, status: http.StatusOK}
+		defer func() { p.finish(call, recorder.status) }()
+		forward.ServeHTTP(recorder, r)
+		return
+	}
+	if fault.Commit {
+		forward.ServeHTTP(httptest.NewRecorder(), r)
 	}
 	if fault.Drop {
 		panic(http.ErrAbortHandler)
@@ -177,14 +171,6 @@ func writeFault(w http.ResponseWriter, fault *Fault) {
 	w.WriteHeader(fault.Status)
 	fmt.Fprintf(w, `{"type":"about:blank","title":"injected","status":%d,"code":"injected","detail":"injected by the test","request_id":"r-0"}`,
 		fault.Status)
-}
-
-func copyAnswer(w http.ResponseWriter, answer *httptest.ResponseRecorder) {
-	for key, values := range answer.Header() {
-		w.Header()[key] = values
-	}
-	w.WriteHeader(answer.Code)
-	_, _ = w.Write(answer.Body.Bytes())
 }
 
 func (p *Proxy) match(r *http.Request) *Fault {
