@@ -10,7 +10,7 @@ import schemathesis
 BODY_MAX = 1 << 20  # --max-body
 HEAD_MAX = 8000  # of the 12 KiB that a connection has, for the address and the header fields
 CLOUD = httpx.Client(base_url=os.environ["MOCKCLOUD_ADDRESS"],
-                     headers={"Authorization": f"Bearer {os.environ['MOCKCLOUD_TOKEN']}"})
+                     headers={"Authorization": f"Bearer {os.environ['MOCKCLOUD_TOKEN']}"}, timeout=90)
 
 
 @schemathesis.hook
@@ -47,7 +47,7 @@ def after_call(context, case, response):
         for rule in rules["items"]:
             if rule["enabled"]:
                 off = CLOUD.patch(f"/sim/v1/faults/{rule['id']}", json={"enabled": False})
-                off.raise_for_status()
+                assert off.status_code in (200, 404), off.text  # its time may be over meanwhile
         if "next_page_token" not in rules:
             return
         page["page_token"] = rules["next_page_token"]
