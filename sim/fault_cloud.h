@@ -28,9 +28,10 @@ int fault_admit(struct txn *t, const struct resource *r, struct error *err);
 // it is about: asked by whoever chooses a zone, so it counts as no match.
 bool fault_zone_is_down(struct txn *t, const char *zone);
 
-// A rule is about to be stored, new or changed: refuses what cannot be, and schedules its outage
-// (sim/fault_outage.c).
-int fault_outage_schedule(struct txn *t, struct fault *f, struct error *err);
+// A rule is about to be stored, new (`before` is NULL) or changed: refuses a zone that is named
+// anew and does not exist, and schedules its outage (sim/fault_outage.c).
+int fault_outage_schedule(struct txn *t, const struct fault *before, struct fault *f,
+                          struct error *err);
 // An outage was `before` and has been stored as it is now: it goes on, begins or ends.
 int fault_outage_follow(struct txn *t, const struct fault *before, struct fault *f,
                         struct error *err);

@@ -14,12 +14,15 @@ static int64_t moment(const struct txn *t, int64_t ns, bool is_delay)
     return ns > CLOCK_END - t->now_ns ? CLOCK_END : t->now_ns + ns;
 }
 
-static int set_times(const struct txn *t, struct fault *f, const struct fault_spec *spec,
-                     struct error *err)
+static void set_times(const struct txn *t, struct fault *f, const struct fault_spec *spec)
 {
     f->when = spec->when;
     f->when.from_ns = moment(t, spec->when.from_ns, spec->from_is_delay);
     f->when.until_ns = moment(t, spec->when.until_ns, spec->until_is_delay);
+}
+
+static int check_times(const struct fault *f, struct error *err)
+{
     if (f->when.until_ns != 0 && f->when.until_ns <= f->when.from_ns) {
         return error_set(err, ERROR_INVALID, "when.until", "is not after when.from");
     }
@@ -31,16 +34,18 @@ int fault_create(struct txn *t, struct change *c, struct error *err)
     const struct fault_spec *spec = &c->request.fault;
     struct resource *r = txn_new(t, KIND_FAULT, t->project != 0, NULL);
     struct fault *f = (struct fault *)r;
-    int rc = set_times(t, f, spec, err);
+    int rc;
 
+    set_times(t, f, spec);
     f->match = spec->match;
     f->effect = spec->effect;
     f->off = spec->off;
+    rc = check_times(f, err);
     if (rc == 0 && spec->name != NULL) {
         r->name = spec->name;
         rc = txn_name_free(t, r, r->name, 0, err);
     }
-    rc = rc < 0 ? rc : fault_outage_schedule(t, f, err);
+    rc = rc < 0 ? rc : fault_outage_schedule(t, NULL, f, err);
     rc = rc < 0 ? rc : txn_put(t, r, err);
     if (rc < 0) {
         return rc;
@@ -107,14 +112,15 @@ static int change_rule(struct txn *t, struct fault *f, const struct fault_spec *
     struct fault before = *f;
     int rc = check_same(f, spec, err);
 
-    rc = rc < 0 ? rc : set_times(t, f, spec, err);
-    rc = rc < 0 ? rc : set_name(t, f, spec->name, err);
+    set_times(t, f, spec);
     f->when.from_ns = kept_time(before.when.from_ns, f->when.from_ns);
     f->when.until_ns = kept_time(before.when.until_ns, f->when.until_ns);
+    rc = rc < 0 ? rc : check_times(f, err);
+    rc = rc < 0 ? rc : set_name(t, f, spec->name, err);
     f->match = spec->match;
     f->effect = spec->effect;
     f->off = spec->off;
-    return rc < 0 ? rc : fault_outage_schedule(t, f, err);
+    return rc < 0 ? rc : fault_outage_schedule(t, &before, f, err);
 }
 
 int fault_update(struct txn *t, struct change *c, struct error *err)

@@ -25,18 +25,26 @@ static bool is_outage(const struct fault *f)
     return f->effect.type == FAULT_ZONE_OUTAGE;
 }
 
-int fault_outage_schedule(struct txn *t, struct fault *f, struct error *err)
+static int check_zone(struct txn *t, const struct fault *f, struct error *err)
+{
+    struct resource *zone;
+    int rc = txn_find(t, KIND_ZONE, 0, f->effect.zone, &zone, err);
+
+    return rc != 0 ? rc
+                   : error_set(err, ERROR_INVALID, "effect.zone_outage.zone",
+                               "zone %s does not exist", f->effect.zone);
+}
+
+int fault_outage_schedule(struct txn *t, const struct fault *before, struct fault *f,
+                          struct error *err)
 {
     const struct fault_when *when = &f->when;
-    struct resource *zone;
-    int rc;
+    int rc = 0;
 
     if (!is_outage(f))
         return 0;
-    rc = txn_find(t, KIND_ZONE, 0, f->effect.zone, &zone, err);
-    if (rc == 0)
-        return error_set(err, ERROR_INVALID, "effect.zone_outage.zone", "zone %s does not exist",
-                         f->effect.zone);
+    if (!before || strcmp(before->effect.zone, f->effect.zone) != 0)
+        rc = check_zone(t, f, err);
     if (rc < 0)
         return rc;
     f->r.state = when->from_ns > t->now_ns ? OUTAGE_AHEAD : OUTAGE_ON;

@@ -296,6 +296,22 @@ def test_an_outage_that_moves_to_another_zone_heals_the_first(api):
     refused(api, rule, {"effect": {"zone_outage": {"zone": "mock-9z"}}}, "effect.zone_outage.zone")
 
 
+def test_a_time_of_less_than_a_millisecond_can_be_kept(api):
+    rule = fault(api, "instances.list", when={"from": "1ms", "until": "1.5ms"})
+    assert patch(api, rule, {"enabled": False})["when"] == rule["when"]
+    refused(api, rule, {"when": {"until": "0s"}}, "when.until")
+
+
+def test_the_outage_of_a_zone_that_is_gone_can_still_be_changed(api):
+    api.put("/sim/v1/zones/far", {"region": "far"})
+    rule = fault(api, "*", {"zone_outage": {"zone": "far"}})
+    api.delete("/sim/v1/zones/far")
+    assert patch(api, rule, {"enabled": False, "name": "other"})["name"] == "other"
+    assert patch(api, rule, {"enabled": True})["enabled"] is True
+    refused(api, rule, {"effect": {"zone_outage": {"zone": "nowhere"}}}, "effect.zone_outage.zone")
+    api.delete(f"/sim/v1/faults/{rule['id']}")
+
+
 # -- scenarios and replay -----------------------------------------------------------------------------
 
 def test_a_scenario_changes_a_rule_and_puts_it_back(api):
