@@ -127,12 +127,13 @@ static bool listeners_differ(const struct load_balancer *lb, const struct load_b
     return false;
 }
 
+// One that has failed starts over with those that it has, too: nothing else would repair it.
 static int patch_listeners(struct txn *t, struct load_balancer *lb,
                            const struct load_balancer_spec *spec, bool *changed, struct error *err)
 {
     int rc;
 
-    if (!spec->has_listeners || !listeners_differ(lb, spec))
+    if (!spec->has_listeners || (lb->r.state != LB_ERROR && !listeners_differ(lb, spec)))
         return 0;
     rc = load_balancer_check_listeners(t, lb, spec->listeners, spec->listener_count, err);
     if (rc < 0)

@@ -10,6 +10,7 @@ import (
 	cloudprovider "k8s.io/cloud-provider"
 
 	"mockcloud.dev/ccm-plugin/client"
+	"mockcloud.dev/ccm-plugin/client/api"
 )
 
 func webService() *corev1.Service {
@@ -100,6 +101,28 @@ func TestB2_ABalancerThatIsStuckInDeletingIsShownUntilItIsGone(t *testing.T) {
 		remove()
 		w.must(w.delete())
 		w.wantParts(0, 0)
+	})
+}
+
+// One whose making has failed is the Service's all the same: it is repaired, with its address, as soon as the cloud can.
+func TestABalancerThatHasFailedIsRepaired(t *testing.T) {
+	inBothModes(t, func(w *world) {
+		node := nodeOf(w.instance("node-1"))
+		remove := w.fault([]string{"load_balancer.*"}, object{"failed_transition": object{"code": "broken"}})
+		for range 2 {
+			if _, err := w.ensure(node); err == nil {
+				w.Fatal("ensured although it fails")
+			}
+		}
+		failed, _ := w.only()
+		remove()
+		w.eventually("repaired", func() (bool, string) {
+			_, err := w.ensure(node)
+			return err == nil, fmt.Sprint(err)
+		})
+		if repaired, _ := w.only(); repaired.Id != failed.Id || repaired.State != api.LoadBalancerStateActive {
+			w.Fatalf("%+v became %+v", failed, repaired)
+		}
 	})
 }
 

@@ -152,6 +152,19 @@ def test_a_load_balancer_fails_at_once_and_is_mended_by_an_update(api):
     assert patched["state"] == "active" and "state_reason" not in patched
 
 
+def test_a_failed_load_balancer_starts_over_with_the_listeners_that_it_has(api):
+    pool = api.post("/v1/target-pools", {"name": "pool"}, expect=201)
+    listeners = [{"protocol": "TCP", "port": 80, "target_port": 30080, "target_pool_id": pool["id"]}]
+    fault = rule(api, "load_balancer.provisioning", {"failed_transition": {}})
+    balancer = api.load_balancer(name="lb", listeners=listeners)
+    assert balancer["state"] == "error"
+    forget(api, fault)
+    patched = api.patch(f"/v1/load-balancers/{balancer['id']}", {"listeners": listeners})
+    assert patched["state"] == "active" and "state_reason" not in patched
+    again = api.patch(f"/v1/load-balancers/{balancer['id']}", {"listeners": listeners})
+    assert again["revision"] == patched["revision"]  # at rest the same listeners change nothing
+
+
 @pytest.mark.parametrize("transition", ["route.pending", "target.*", "instance.terminated"])
 def test_what_cannot_fail_is_refused(api, transition):
     api.refuse("POST", "/sim/v1/faults",

@@ -287,7 +287,8 @@ enum error_code model_balancer_update(struct model *m, const struct change *c)
         return code;
     before = *x;
     code = model_patch_head(m, x, spec->name, &spec->tags, &relabelled);
-    if (code == ERROR_NONE && spec->has_listeners && listeners_differ(x, spec)) {
+    if (code == ERROR_NONE && spec->has_listeners &&
+        (x->state == LB_ERROR || listeners_differ(x, spec))) {
         code = check_new_listeners(m, x, spec->listeners, spec->listener_count);
         if (code == ERROR_NONE)
             take_listeners(x, spec);

@@ -2388,7 +2388,7 @@ type LoadBalancerState string
 
 // LoadBalancerUpdate JSON merge patch of a load balancer; refused while it is provisioning or deleting.
 type LoadBalancerUpdate struct {
-	// Listeners Replaces all listeners.
+	// Listeners Replaces all listeners. A load balancer in state error starts over with them, the same ones included.
 	Listeners *[]Listener `json:"listeners,omitempty"`
 
 	// Name New name.
