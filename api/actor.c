@@ -1,5 +1,6 @@
 #include "api/actor.h"
 
+#include "api/handlers.h"
 #include "api/json_in.h"
 #include "api/request.h"
 
@@ -14,9 +15,18 @@ const struct endpoint *endpoint_find(const char *operation)
     return NULL;
 }
 
+static bool moves_clock(const struct endpoint *endpoint)
+{
+    return endpoint->handle == handle_clock_change || endpoint->handle == handle_clock_freeze ||
+           endpoint->handle == handle_clock_resume;
+}
+
+// What is no change that the writer applies (reset, recordings, the log of calls) would act on the
+// server around the transaction.
 bool endpoint_is_action(const struct endpoint *endpoint)
 {
-    return endpoint->method != METHOD_GET && endpoint->kind != KIND_SCENARIO;
+    return endpoint->method != METHOD_GET && endpoint->kind != KIND_SCENARIO &&
+           (endpoint->apply || moves_clock(endpoint));
 }
 
 size_t endpoint_parameters(const struct endpoint *endpoint)
