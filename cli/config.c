@@ -98,7 +98,9 @@ static int load_server(struct config *out, const struct command *c, struct failu
     }
     if (out->server == NULL)
         out->server = CONFIG_SERVER;
-    if (strncmp(out->server, "http://", 7) != 0 && strncmp(out->server, "https://", 8) != 0) {
+    const char *host = strstr(out->server, "://");
+    if ((strncmp(out->server, "http://", 7) != 0 && strncmp(out->server, "https://", 8) != 0) ||
+        host[3] == '\0' || host[3] == '/') {
         return fail(f, EXIT_USAGE, "%s: '%s' is not a http:// or https:// address", source,
                     out->server);
     }

@@ -12,7 +12,8 @@
 #define SNAPSHOT_PATH "/sim/v1/snapshot"
 #define SNAPSHOT_TYPE "application/vnd.sqlite3"
 
-// Made under another name first, so that a download that fails leaves what was there.
+// Made under another name first, so that a download that fails leaves what was there. `path` NULL:
+// it is what it is called.
 static int save_to(struct cli *cli, const char *from, const char *path, const char *partial,
                    struct failure *f)
 {
@@ -25,11 +26,19 @@ static int save_to(struct cli *cli, const char *from, const char *path, const ch
     rc = http_download(cli->http, from, file, f);
     if (fclose(file) != 0 && rc == EXIT_OK)
         rc = fail(f, EXIT_REFUSED, "%s: %s", partial, strerror(errno));
-    if (rc == EXIT_OK && rename(partial, path) < 0)
+    if (rc == EXIT_OK && path != NULL && rename(partial, path) < 0)
         rc = fail(f, EXIT_REFUSED, "%s: %s", path, strerror(errno));
-    if (rc != EXIT_OK)
+    if (rc != EXIT_OK && path != NULL)
         unlink(partial);
     return rc;
+}
+
+// A pipe or a device, such as /dev/stdout, is written to and not replaced.
+static bool is_special(const char *path)
+{
+    struct stat status;
+
+    return stat(path, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode);
 }
 
 int download_to(struct cli *cli, const char *from, const char *path, struct failure *f)
@@ -37,6 +46,8 @@ int download_to(struct cli *cli, const char *from, const char *path, struct fail
     char *partial;
     int rc;
 
+    if (is_special(path))
+        return save_to(cli, from, NULL, path, f);
     if (asprintf(&partial, "%s.part", path) < 0)
         return fail(f, EXIT_REFUSED, "out of memory");
     rc = save_to(cli, from, path, partial, f);
@@ -55,6 +66,8 @@ int upload_from(struct cli *cli, const char *method, const char *to, const char 
 
     if (file == NULL || fstat(fileno(file), &status) < 0)
         rc = fail(f, EXIT_USAGE, "%s: %s", path, strerror(errno));
+    else if (!S_ISREG(status.st_mode)) // its size is to be known
+        rc = fail(f, EXIT_USAGE, "%s: is not a file", path);
     else
         rc = http_upload(cli->http, method, to, type, file, status.st_size, out, f);
     if (file != NULL)

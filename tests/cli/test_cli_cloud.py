@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import time
 
 import pytest
@@ -255,6 +256,13 @@ def test_events_are_listed_in_order_and_from_a_revision(cli):
     assert after == [str(len(events) - 1)]
     assert len(cli.lines("events", "--limit", "2")) == 3  # with the header
     assert "web-1" in cli("events")
+
+
+def test_a_snapshot_is_written_to_what_is_no_file_and_does_not_replace_it(cli, tmp_path):
+    out = tmp_path / "out"
+    out.symlink_to("/dev/stdout")
+    done = subprocess.run(cli.command("snapshot", "save", out), capture_output=True, env=cli.environment, timeout=60)
+    assert done.returncode == 0 and done.stdout.startswith(b"SQLite format 3") and out.is_symlink(), done.stderr
 
 
 @pytest.mark.parametrize("words", [["events", "--follow"], ["event", "follow"], ["event", "ls", "-f"]])
