@@ -256,10 +256,14 @@ static int undo_put(struct txn *t, const struct endpoint *e, const struct change
 static void undo_create(struct txn *t, const struct endpoint *e, const struct change *c,
                         struct actor_undo *out)
 {
-    if (e->method != METHOD_POST || e->status != 201 || !c->result_id)
+    const char *id = c->result_id;
+
+    if (e->method != METHOD_POST || e->status != 201 || !id)
         return;
+    if (e->apply == project_create) // goes by its name
+        id = c->request.project_create.name;
     out->operation = sibling(t, e, "delete");
-    out->id = arena_strdup(t->arena, c->result_id);
+    out->id = arena_strdup(t->arena, id);
 }
 
 // --- undoing a patch ---

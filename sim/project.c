@@ -125,6 +125,8 @@ int project_delete(struct txn *t, struct change *c, struct error *err)
     int rc = project_load(t, c->id, &r, err);
     if (rc == 0 && is_default(r)) {
         rc = error_set(err, ERROR_IN_USE, NULL, "the default project stays");
+    } else if (rc == 0 && t->cause == CAUSE_SCENARIO && r->seq == t->project) {
+        rc = error_set(err, ERROR_IN_USE, NULL, "a scenario cannot delete its own project");
     }
     return rc < 0 ? rc : project_end(t, r, err);
 }

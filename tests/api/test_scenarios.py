@@ -203,6 +203,16 @@ def test_what_is_to_be_kept_is(api):
     assert {item["name"] for item in api.get("/v1/instances")["items"] if item["state"] != "terminated"} == {"stays"}
 
 
+def test_a_project_that_a_scenario_made_goes_with_it_and_its_own_cannot_be_deleted(api, connect):
+    run(api, "steps: [{do: projects.create, body: {name: made}}, {do: projects.create, body: {name: kept}, keep: true}]")
+    assert {item["name"] for item in api.get("/sim/v1/projects")["items"]} == {"default", "kept"}
+    other = connect(api.server, project="kept")
+    started = run(other, "steps: [{after: 1s, do: projects.delete, id: kept}]")
+    api.advance("1s")
+    ended = scenario(other, started)
+    assert ended["state"] == "failed" and "cannot delete its own project" in ended["state_reason"]["message"]
+
+
 def test_errors_that_may_or_must_be_are_none(api):
     api.instance(name="taken")
     started = run(api, """
