@@ -494,6 +494,7 @@ static bool has_place(const struct endpoint *e, enum fault_place place)
     case FAULT_AT_READ:
         return endpoint_reads(e);
     case FAULT_AT_CHANGE:
+    case FAULT_AT_CHANGED:
         return e->apply != NULL;
     case FAULT_AT_STREAM:
         return strcmp(e->operation, "events.list") == 0;
@@ -510,8 +511,7 @@ static bool can_meet(const struct fault_effect *effect, const char *glob)
         return fault_matches_transition(glob, effect->type);
     for (size_t i = 0; i < endpoint_count; i++) {
         const struct endpoint *e = &endpoints[i];
-        bool fits = effect->type != FAULT_HALF_APPLIED || e->apply;
-        if (fits && has_place(e, place) && glob_match(glob, e->operation))
+        if (has_place(e, place) && glob_match(glob, e->operation))
             return true;
     }
     return false;

@@ -141,7 +141,7 @@ static void take_verdict(struct request *r, const struct fault_verdict *v)
         enum fault_place place = fault_place_of(fired->fault->effect.type);
         if (fired->fault->effect.type == FAULT_LATENCY) {
             take_latency(i, fired);
-        } else if (place == FAULT_AT_DOOR || place == FAULT_AT_REPLY) {
+        } else if (place == FAULT_AT_DOOR || place == FAULT_AT_REPLY || place == FAULT_AT_CHANGED) {
             i->end = fired->fault;
             i->seed = fired->seed;
         }
@@ -157,6 +157,7 @@ static void ask(struct request *r)
     struct fault_target target = {.kind = e->kind == KIND_COUNT ? -1 : (int)e->kind};
     struct fault_call call = {
         .places = FAULT_BIT(FAULT_AT_DOOR) | FAULT_BIT(FAULT_AT_REPLY) |
+                  (is_read ? 0 : FAULT_BIT(FAULT_AT_CHANGED)) |
                   (endpoint_reads(e) ? FAULT_BIT(FAULT_AT_READ) : 0),
         .operation = e->operation,
         .project = r->project,

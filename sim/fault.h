@@ -18,6 +18,7 @@ struct txn;
 enum fault_place {
     FAULT_AT_DOOR,       // a request is being let in
     FAULT_AT_REPLY,      // it has been carried out, its reply is about to be sent
+    FAULT_AT_CHANGED,    // the same, of a change
     FAULT_AT_READ,       // what a get or a list answers
     FAULT_AT_CHANGE,     // an operation is being applied, on the writer
     FAULT_AT_TRANSITION, // a timed transition begins or is due, on the writer
@@ -34,7 +35,7 @@ enum fault_place {
     X(FAULT_HANG, "hang", FAULT_AT_DOOR)                                 \
     X(FAULT_RESET, "reset", FAULT_AT_DOOR)                               \
     X(FAULT_TRUNCATE, "truncate", FAULT_AT_REPLY)                        \
-    X(FAULT_HALF_APPLIED, "half_applied", FAULT_AT_REPLY)                \
+    X(FAULT_HALF_APPLIED, "half_applied", FAULT_AT_CHANGED)              \
     X(FAULT_STALE_READ, "stale_read", FAULT_AT_READ)                     \
     X(FAULT_HIDE_NEW, "hide_new", FAULT_AT_READ)                         \
     X(FAULT_REORDER, "reorder", FAULT_AT_READ)                           \

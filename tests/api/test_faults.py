@@ -464,6 +464,16 @@ def test_a_half_applied_change_is_committed_and_answered_with_an_error(api):
     assert [i["name"] for i in api.get("/v1/instances")["items"]] == ["there"]
 
 
+def test_half_applied_is_about_changes_and_no_read_or_stream_meets_it(api):
+    rule = fault(api, "*", {"half_applied": {"reply": "error"}}, {"times": 1})
+    assert api.get("/v1/instances")["items"] == []
+    with api.stream(since=0) as stream:
+        assert stream.response.status_code == 200 and stream.event()["revision"] == 1
+    assert stats(api, rule)["matched"] == 0
+    assert api.request("POST", "/v1/instances", json={}).status_code == 500
+    assert len(api.get("/v1/instances")["items"]) == 1 and stats(api, rule)["fired"] == 1
+
+
 def test_a_half_applied_change_is_committed_and_its_reply_dropped(server, api):
     fault(api, "instances.create", {"half_applied": {"reply": "drop"}})
     with connect_to(server) as s:
