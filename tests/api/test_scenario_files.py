@@ -48,6 +48,12 @@ def test_spot_storm(api):
     assert states(api, lifecycle="on-demand") == ["running"] * 5
 
 
+def test_a_spot_storm_ends_even_if_the_first_wave_took_all_there_was(api):
+    api.instance(lifecycle="spot")
+    succeeded(api, run(api, "spot-storm"))
+    assert states(api, lifecycle="spot") == []
+
+
 def test_az_outage(api):
     for zone in ("mock-1a", "mock-1b"):
         api.instance(count=3, zone=zone)
