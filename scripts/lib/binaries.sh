@@ -193,6 +193,7 @@ find_binaries() {
   local item source
   for item in "${PROGRAMS[@]}"; do
     for source in "$@"; do
+      [[ $source == path ]] || cache_dir >/dev/null || exit
       "from_$source" "$item" && break
     done
     [[ -n ${binary[$item]-} ]] ||

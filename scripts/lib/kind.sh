@@ -44,7 +44,11 @@ containers_of() {
   docker ps -a --filter "label=io.x-k8s.kind.cluster=$1" --format '{{.Names}}' | sort
 }
 
-state_dir() { printf '%s/mockcloud/kind\n' "$(base_dir XDG_STATE_HOME .local/state)"; }
+state_dir() {
+  local base
+  base=$(base_dir XDG_STATE_HOME .local/state) && printf '%s/mockcloud/kind\n' "$base"
+}
+need_state_dir() { state_dir >/dev/null || exit; }
 
 # server_url <server>: as published on the host's loopback
 server_url() {

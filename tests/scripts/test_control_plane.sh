@@ -28,8 +28,10 @@ run() {
 }
 says() { grep -qE -- "$1" "$work/output"; }
 not() { ! "$@"; }
+# only_says <text>: one line with the text
+only_says() { [[ $(wc -l <"$work/output") == 1 ]] && says "$1"; }
 # refused <text>: exit code 2, and one line with the text
-refused() { [[ $code == 2 && $(wc -l <"$work/output") == 1 ]] && says "$1"; }
+refused() { [[ $code == 2 ]] && only_says "$1"; }
 # gone <pid>...: none of them runs (what nobody has waited for yet does not count)
 gone() {
   local pid
@@ -206,6 +208,11 @@ refusals() {
   check 'no command is an error' refused 'a command is missing'
   run --help
   check '--help explains and succeeds' says 'Usage: control-plane COMMAND'
+
+  env -u HOME -u XDG_STATE_HOME "$script" status >"$work/output" 2>&1
+  check 'without a home there is no place for a state, and that is all that is said' only_says 'neither XDG_STATE_HOME nor HOME'
+  env -u HOME -u XDG_CACHE_HOME "$script" binaries --sources cache >"$work/output" 2>&1
+  check 'nor for programs' only_says 'neither XDG_CACHE_HOME nor HOME'
 
   mkdir "$work/mine"
   touch "$work/mine/thesis"

@@ -50,6 +50,11 @@ check 'a name that no container can have is refused' says 2 '--name' "$scripts/k
 check 'a port that is none is refused' says 2 '--port' "$scripts/kind-up" --port 99x
 check 'a pod subnet that is none is refused' says 2 '--pod-subnet' "$scripts/kind-up" --pod-subnet everything
 check 'a version and an image together are refused' says 2 'only one' "$scripts/kind-up" --image a --k8s-version v1.37.2
+check 'nor is one that is too large' says 2 '--port' "$scripts/kind-up" --port 65536
+for script in kind-up kind-down kind-status; do
+  check "$script without a home says that it has no place for files, and does nothing" \
+    says 1 'neither XDG_STATE_HOME nor HOME is set' env -u HOME -u XDG_STATE_HOME "$scripts/$script"
+done
 check 'without docker that is said' says 1 'docker is missing' "$scripts/kind-up"
 check 'kind-down says so too' says 1 'docker is missing' "$scripts/kind-down"
 check 'kind-status says so too' says 1 'docker is missing' "$scripts/kind-status"

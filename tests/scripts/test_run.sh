@@ -7,7 +7,7 @@ script=$here/../../scripts/run
 # shellcheck source=tests/scripts/check.sh
 source "$here/check.sh"
 running=
-export STATE_DIR=$work/one LISTEN=127.0.0.1:0
+export STATE_DIR="$work/number one" LISTEN=127.0.0.1:0
 unset DEMO PROFILE
 
 clean_up() {
@@ -21,6 +21,12 @@ trap clean_up EXIT
 
 says() { grep -qF -- "$1" "$work/output"; }
 first_line() { head -n 1 "$work/output" | grep -q -- "$1"; }
+# what it tells to paste, in a shell of its own
+# shellcheck disable=SC2016
+pasted() {
+  env -u MOCKCLOUD_TOKEN_FILE -u KUBECONFIG bash -c "$(grep '^ *export ' "$work/output")"'
+    [[ -f $MOCKCLOUD_TOKEN_FILE && -f $KUBECONFIG ]] && mockcloud status && kubectl get nodes' >/dev/null
+}
 one_line() { [[ $(wc -l <"$work/output") == 1 ]]; }
 # the pattern does not stand on grep's own command line
 nothing_left() { ! grep -slF -f <(printf '=%s/\n' "$work") /proc/[0-9]*/cmdline | grep -q .; }
@@ -65,6 +71,7 @@ interrupts() {
   begin 'Ctrl-C ends everything'
   code=$?
   check 'without DEMO it follows the events' is "$code" 0
+  check 'its lines for another terminal can be pasted, whatever is in the names of directories' pasted
   ((code != 0)) || second
   end
   check 'an interrupt ends it with 130' is "$code" 130
@@ -78,7 +85,7 @@ second() {
   code=$?
   check 'a second one of the same state is refused' is "$code" 1
   check 'in one line' one_line
-  check 'that says why' says "run: another 'make run' uses $work/one: stop it, or set STATE_DIR"
+  check 'that says why' says "run: another 'make run' uses $STATE_DIR: stop it, or set STATE_DIR"
 
   address=$(sed -n 's|^ *API *http://\([^ ]*\).*|\1|p' "$work/first")
   STATE_DIR=$work/two LISTEN=$address timeout 120 "$script" >"$work/output" 2>&1
@@ -93,6 +100,9 @@ refusals() {
   PROFILE=slow "$script" >"$work/output" 2>&1
   check 'an unknown profile is refused' is $? 2
   check 'by name' says "'slow'"
+  DEMO=script timeout 60 env -u HOME -u XDG_STATE_HOME -u STATE_DIR "$script" >"$work/output" 2>&1
+  check 'without a home it does not begin' is $? 1
+  check 'and only says why' one_line
 }
 
 refusals
