@@ -185,6 +185,17 @@ def test_creating_an_instance_joins_a_node(echo, cloud):
     assert node["spec"]["providerID"] == f"mockcloud://mock-1b/{instance['id']}"
 
 
+def test_kind_up_again_takes_joined_and_stopped_nodes_as_they_are(echo, cloud):
+    cloud.cli("stop", "one-worker2")
+    cloud.wait_state("one-worker2", "stopped")
+    kind_up("one", "--workers", "2", "--cloud-routes")
+    assert cloud.instance("one-worker2")["state"] == "stopped"
+    assert cloud.instance("one-extra")["state"] == "running"
+    cloud.cli("start", "one-worker2")
+    cloud.wait_state("one-worker2", "running")
+    eventually("the Node is Ready", lambda: echo.ready("one-worker2"))
+
+
 def test_a_terminated_instance_takes_container_node_and_target_with_it_and_traffic_flows_on(echo, cloud, front):
     victim = cloud.instance("one-extra")["id"]
     eventually("the new node is a target", lambda: victim in targets(cloud))
