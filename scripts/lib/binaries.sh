@@ -59,10 +59,7 @@ from_cache() {
 into_cache() {
   local path
   path=$(cached "$2")
-  mkdir -p "${path%/*}"
-  chmod 755 "$1"
-  mv "$1" "$path"
-  binary[$2]=$path
+  mkdir -p "${path%/*}" && chmod 755 "$1" && mv "$1" "$path" && binary[$2]=$path
 }
 
 # from_download <program>
@@ -74,8 +71,7 @@ from_download() {
     say '  curl is missing: no download'
     return 1
   fi
-  mkdir -p "$(cache_dir)/download"
-  work=$(mktemp -d "$(cache_dir)/download/XXXXXX")
+  mkdir -p "$(cache_dir)/download" && work=$(mktemp -d "$(cache_dir)/download/XXXXXX") || return 1
   say "  $1: download from $base"
   if "download_$([[ $1 == etcd ]] && echo etcd || echo kube)" "$base" "$work" "$1"; then
     into_cache "$work/$1" "$1"

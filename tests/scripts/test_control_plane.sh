@@ -115,6 +115,10 @@ fakes() {
   check 'programs are downloaded where PATH and cache have none' \
     says "kube-scheduler +$cache/kubernetes/v1.37.2/kube-scheduler"
   check 'a program of the right version in PATH goes before a download' says "etcd +$bin/etcd"
+  touch "$work/file"
+  XDG_CACHE_HOME=$work/file run binaries --sources path,cache,download
+  check 'into a cache that cannot be written nothing is downloaded' not says 'download from|curl'
+  check 'which is an error' is "$code" 1
   rm "$bin/etcd"
   run binaries --sources path,cache,download
   check 'etcd is downloaded and unpacked' says "etcd +$cache/etcd/v3.7.3/etcd"
