@@ -199,7 +199,12 @@ static int replay_request(struct replaying *p, const json_t *line, struct error 
     struct error inner = {0};
     int result = rebuild(p, line, &r, err);
 
-    if (result == -ERROR_NOT_FOUND) {
+    if (result == -ERROR_NOT_FOUND && code && strcmp(code, error_string(ERROR_UNAUTHORIZED)) == 0) {
+        p->time_ns = number(line, "time_ns"); // the project had just ended, as now
+        p->applied++;
+        *err = (struct error){0};
+        result = 0;
+    } else if (result == -ERROR_NOT_FOUND) {
         differs(p, cloud_revision(p->api->cloud), "there is no project %s", r.project_name);
         *err = (struct error){0};
         result = 0;
@@ -226,8 +231,9 @@ static void compare_firing(struct replaying *p, const json_t *line, const struct
 
 static int replay_firing(struct replaying *p, const json_t *line, struct error *err)
 {
-    struct change_firing firing = {text(line, "fault"), number(line, "matched"),
-                                   number(line, "fired")};
+    struct change_firing firing = {.rule = text(line, "fault"),
+                                   .matched = number(line, "matched"),
+                                   .fired = number(line, "fired")};
     const char *operation = text(line, "operation");
     struct change *c;
 

@@ -193,6 +193,7 @@ struct clock_change {
 struct change_firing { // of a fault rule, by a call that may have changed nothing else
     const char *rule;
     int64_t matched, fired;
+    bool gone; // the rule was: nothing was written
 };
 
 struct cloud;

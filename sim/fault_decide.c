@@ -174,10 +174,13 @@ static int write_told(struct txn *t, struct change *c, struct error *err)
         told->fired = atomic_load(&rule->counters->fired);
     }
     struct change_firing *firing = arena_alloc(&c->arena, sizeof(*firing));
-    *firing = (struct change_firing){rule->fault->r.id, told->matched, told->fired};
+    *firing = (struct change_firing){rule->fault->r.id, told->matched, told->fired, false};
     c->firing = firing;
-    return fault_write_firing(t->cloud, rule, c->operation, c->cause, told->matched, told->fired,
-                              err);
+    int64_t before = t->cloud->ledger.revision;
+    int rc =
+        fault_write_firing(t->cloud, rule, c->operation, c->cause, told->matched, told->fired, err);
+    firing->gone = rc == 0 && t->cloud->ledger.revision == before;
+    return rc;
 }
 
 static void told_done(struct change *c)

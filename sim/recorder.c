@@ -145,7 +145,8 @@ void recorder_note(struct cloud *cloud, const struct change *c, int64_t time_ns)
     struct json_writer w;
 
     if (!atomic_load_explicit(&r->active, memory_order_relaxed) || is_from_within(c) ||
-        (c->source == NULL && c->firing == NULL && c->error.code != ERROR_NONE)) {
+        (c->source == NULL && c->firing == NULL && c->error.code != ERROR_NONE) ||
+        (c->firing != NULL && c->firing->gone)) {
         return;
     }
     pthread_mutex_lock(&r->lock);

@@ -153,6 +153,27 @@ def test_firings_of_faults_are_part_of_it(server, api):
     assert log(api) == before
 
 
+def test_a_call_that_outlived_its_project_is_refused_again(server, api, connect):
+    record(api)
+    api.post("/sim/v1/projects", {"name": "team"})
+    rule = api.post("/sim/v1/faults", {"match": {"operations": ["instances.create"]},
+                                       "effect": {"latency": {"distribution": "fixed", "value": "10s", "clock": "cloud"}}})
+    team, answers = connect(server, project="team"), []
+    waiting = threading.Thread(target=lambda: answers.append(team.request("POST", "/v1/instances", json={}).status_code))
+    waiting.start()
+    deadline = time.monotonic() + 20
+    while api.get(f"/sim/v1/faults/{rule['id']}/stats")["fired"] == 0:
+        assert time.monotonic() < deadline, "the call did not come"
+    api.delete("/sim/v1/projects/team")
+    api.advance("10s")
+    waiting.join(20)
+    content, before = recording(api), log(api)
+    assert answers == [401] and b'"code":"unauthorized"' in content
+    api.reset()
+    assert "difference" not in replay(api, content)
+    assert log(api) == before
+
+
 def test_the_first_difference_is_named(api):
     record(api)
     api.instance(name="one")

@@ -167,6 +167,34 @@ static void a_rule_whose_change_is_refused_does_not_stand(void **state)
     assert_int_equal(decide(s, (struct fault_call){0}), -1);
 }
 
+static struct sim *the_sim;
+
+// A call meets the rules while they are being removed, and its firing is told after that.
+static int clear_meanwhile(struct txn *t, struct change *c, struct error *err)
+{
+    int rc = faults_clear(t, c, err);
+
+    assert_int_equal(decide(the_sim, (struct fault_call){0}), FAULT_ERROR);
+    return rc;
+}
+
+static void a_firing_of_a_rule_that_has_gone_is_not_recorded(void **state)
+{
+    struct record_status before, after;
+    struct change *c;
+
+    the_sim = *state;
+    free(add(the_sim, rule(the_sim, FAULT_ERROR)));
+    assert_int_equal(cloud_record_start(the_sim->cloud, NULL, false, NULL), 0);
+    cloud_record_status(the_sim->cloud, &before);
+    c = request(the_sim, clear_meanwhile, NULL);
+    c->project = 0;
+    accepted(the_sim, c);
+    assert_int_equal(cloud_record_stop(the_sim->cloud, NULL), 0); // the firing has been told
+    cloud_record_status(the_sim->cloud, &after);
+    assert_int_equal(after.lines - before.lines, 2); // the change, and the end
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, sim_setup, sim_teardown)
@@ -178,6 +206,7 @@ int main(void)
         TEST(a_throttle_lets_its_burst_through_and_fills_in_cloud_time),
         TEST(the_die_falls_the_same_for_a_seed_and_otherwise_for_another),
         TEST(a_rule_whose_change_is_refused_does_not_stand),
+        TEST(a_firing_of_a_rule_that_has_gone_is_not_recorded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
