@@ -63,6 +63,22 @@ static int client_main(int argc, char **argv, struct failure *f)
     return rc;
 }
 
+// "help serve" and "--help serve", as for the verbs of clients
+static bool asks_for_serve(int argc, char **argv)
+{
+    return argc == 3 && strcmp(argv[2], "serve") == 0 &&
+           (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 ||
+            strcmp(argv[1], "-h") == 0);
+}
+
+static int serve_help(void)
+{
+    char name[] = "serve", flag[] = "--help";
+    char *argv[] = {name, flag, NULL};
+
+    return serve_main(2, argv);
+}
+
 int main(int argc, char **argv)
 {
     struct failure failure = {0};
@@ -70,6 +86,8 @@ int main(int argc, char **argv)
 
     if (argc > 1 && strcmp(argv[1], "serve") == 0)
         return serve_main(argc - 1, argv + 1);
+    if (asks_for_serve(argc, argv))
+        return serve_help();
     if (argc > 1 && strcmp(argv[1], "__complete") == 0) { // for the shells' scripts
         completion_print(stdout, argc - 2, (const char *const *)argv + 2);
         return EXIT_OK;

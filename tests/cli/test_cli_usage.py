@@ -44,7 +44,7 @@ def test_every_command_has_help_with_usage_flags_and_examples_that_parse(bare):
     assert examples > 70
 
 
-@pytest.mark.parametrize("words", [[], ["clock"], ["lb", "create"], ["terminate"]])
+@pytest.mark.parametrize("words", [[], ["clock"], ["lb", "create"], ["terminate"], ["serve"]])
 def test_help_may_come_before_or_after(bare, words):
     assert bare(*words, "--help") == bare("help", *words) == bare("-h", *words)
 
