@@ -54,14 +54,15 @@ static int parse_last_event_id(const struct request *r, int64_t *out, struct err
     return 0;
 }
 
-// A revision that a replaced cloud has not reached yet is one of its predecessor.
-static int check_future(const struct request *r, int64_t since, struct error *err)
+// A revision that a replaced cloud has not reached yet is one of its predecessor. So is that of an
+// event that was `received`, whatever cloud (one in memory, say) was here before.
+static int check_future(const struct request *r, int64_t since, bool received, struct error *err)
 {
     int64_t newest = cloud_revision(r->api->cloud);
 
-    if (r->epoch == 0 || since <= newest)
+    if ((r->epoch == 0 && !received) || since <= newest)
         return 0;
-    return error_set(err, ERROR_COMPACTED, "since",
+    return error_set(err, ERROR_COMPACTED, received ? "Last-Event-ID" : "since",
                      "the cloud was replaced and is at revision %" PRId64, newest);
 }
 
@@ -117,6 +118,7 @@ int handle_events(struct request *r, struct error *err)
     struct event_query events;
     struct query q;
     int64_t last = -1;
+    bool streams;
     int result = query_parse(r->endpoint, r->query, &r->arena, &q, err);
 
     if (result >= 0 && r->headers.last_event_id)
@@ -128,11 +130,12 @@ int handle_events(struct request *r, struct error *err)
                                   .kind = q.kind,
                                   .limit = q.limit,
                                   .tenant = r->who.scope != SCOPE_SIM};
-    if (wants_stream(r->headers.accept) && !r->head && last >= 0)
+    streams = wants_stream(r->headers.accept) && !r->head;
+    if (streams && last >= 0)
         events.since = last;
-    if (check_future(r, events.since, err) < 0)
+    if (check_future(r, events.since, streams && last >= 0, err) < 0)
         return -ERROR_COMPACTED;
-    if (wants_stream(r->headers.accept) && !r->head)
+    if (streams)
         return start_stream(r, &q, last, &events, err);
     return answer_list(r, &events, err);
 }

@@ -81,6 +81,18 @@ def test_last_event_id_overrides_since(api):
         assert stream.event()["id"] == made[4]["id"]
 
 
+def test_an_event_that_is_yet_to_come_is_of_another_cloud(start, connect):
+    """As when a server with its cloud in memory was started again."""
+    before = connect(start(db=":memory:"))
+    before.instance()
+    last = before.events()[-1]["revision"]
+    after = connect(start(db=":memory:"))
+    with before.stream(last_event_id=last) as stream:
+        assert stream.response.status_code == 200
+    after.refuse("GET", "/v1/events", headers={"Accept": "text/event-stream", "Last-Event-ID": str(last)},
+                 status=410, code="revision_compacted", field="Last-Event-ID")
+
+
 @pytest.mark.parametrize("value", ["x", "-1", "1 2", "99999999999999999999"])
 def test_a_bad_last_event_id_is_refused_by_name(api, value):
     response = api.request("GET", "/v1/events", headers={"Accept": "text/event-stream", "Last-Event-ID": value})

@@ -3529,7 +3529,7 @@ type EventsListParams struct {
 	// Kind Only this kind of resource.
 	Kind *ResourceKind `form:"kind,omitempty" json:"kind,omitempty"`
 
-	// LastEventID Where a stream goes on (overrides since): the id of the last event that was received. Of a cloud that was replaced since: 410.
+	// LastEventID Where a stream goes on (overrides since): the id of the last event that was received. Of a cloud that was replaced since, or of an event that this cloud has not reached: 410.
 	LastEventID *string `json:"Last-Event-ID,omitempty"`
 
 	// ProjectHeader Act on this project instead of the token's own (scope sim only).
