@@ -37,6 +37,15 @@ need_mockcloud() {
 # exists container|image|network NAME
 exists() { docker "$1" inspect "$2" >/dev/null 2>&1; }
 
+# image_is_current <image> <directory>...: it is there and, with the tag dev, which is this checkout's, not older than what it
+# is made from in those directories
+image_is_current() {
+  local image=$1 made
+  shift
+  made=$(docker image inspect -f '{{.Created}}' "$image" 2>/dev/null) || return
+  [[ $image != *:dev || -z $(find "$@" -type f -newermt "$made" -print -quit 2>/dev/null) ]]
+}
+
 server_running() { [[ $(docker inspect -f '{{.State.Running}}' "$1" 2>/dev/null) == true ]]; }
 
 # containers_of <cluster>: names of its nodes, stopped ones too
