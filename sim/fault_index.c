@@ -641,6 +641,7 @@ int fault_fire_again(struct cloud *cloud, const char *id, const char *operation,
         if (strcmp(rule->fault->r.id, id) == 0) {
             atomic_store(&rule->counters->matched, matched);
             atomic_store(&rule->counters->fired, fired);
+            atomic_store(&rule->counters->last_fired_ns, cloud->step_ns);
             rc = fault_write_firing(cloud, rule, operation, CAUSE_API, matched, fired, err);
         }
     }

@@ -138,15 +138,22 @@ def test_eight_writers_at_once_are_recorded_in_the_order_of_the_log(start, conne
     assert log(api) == before
 
 
-def test_firings_of_faults_are_part_of_it(server, api):
-    rule = {"match": {"operations": ["instances.list"]}, "effect": {"error": {"status": 503}}, "when": {"every": 2}}
+@pytest.mark.parametrize("effect", [{"error": {"status": 503}}, {"exhausted": {"what": "quota"}}, {"stale_read": {"revisions": 2}},
+                                    {"half_applied": {"reply": "error"}}], ids=lambda effect: next(iter(effect)))
+@pytest.mark.parametrize("when", [{"every": 2}, {"probability": 0.4}], ids=lambda when: next(iter(when)))
+def test_firings_of_faults_are_part_of_it(server, api, when, effect):
+    rule = {"match": {"operations": ["instances.*"]}, "effect": effect, "when": when}
     record(api)
-    api.post("/sim/v1/faults", rule, expect=201)
-    for _ in range(6):
+    rule = api.post("/sim/v1/faults", rule, expect=201)["id"]
+    for _ in range(9):
         api.request("GET", "/v1/instances")
-        api.instance()
+        api.request("POST", "/v1/instances", json={})
+        api.request("GET", "/v1/instances")
+        api.advance("1s")
+    api.patch(f"/sim/v1/faults/{rule}", {"name": "other"})
+    api.delete(f"/sim/v1/faults/{rule}")
     content, before = recording(api), log(api)
-    assert b'"fault":' in content and b'"type":"fired"' in before
+    assert b'"type":"fired"' in before
     api.reset()
     answer = replay(api, content)
     assert "difference" not in answer, answer
