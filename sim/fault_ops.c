@@ -150,8 +150,8 @@ int fault_update(struct txn *t, struct change *c, struct error *err)
 
 // --- removing ---
 
-// Its counts are those of its last firing, as in every event: calls that have only matched since are
-// not recorded, and a replay gives the same events.
+// Its counts are those of its last firing, as in every event: calls that have only matched since
+// are not recorded, and a replay gives the same events.
 int fault_remove(struct txn *t, struct resource *r, struct error *err)
 {
     int rc = txn_delete(t, r, err);
