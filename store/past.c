@@ -121,7 +121,7 @@ static int find_horizon(struct reader *r, int64_t project, const struct past_vie
     for (size_t i = 0; result == 0 && i < view->moment_count; i++) {
         result =
             find_moment(r, project, &view->moments[i], out->trimmed, newest, &out->then[i], err);
-        if (out->then[i] < out->then[out->first])
+        if (result == 0 && out->then[i] < out->then[out->first])
             out->first = i;
     }
     out->floor = smaller(out->then[out->first], out->born);
