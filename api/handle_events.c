@@ -8,25 +8,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #define LIST_BYTES_MAX ((size_t)64 << 20)
 #define ENOUGH (-10000) // stops an enumeration; no error code
-
-// Whether Accept asks for an event stream by name.
-static bool wants_stream(const char *accept)
-{
-    static const char type[] = "text/event-stream";
-
-    while (accept && *accept) {
-        accept += strspn(accept, ", \t");
-        if (strncasecmp(accept, type, sizeof(type) - 1) == 0 &&
-            strchr(";, \t", accept[sizeof(type) - 1])) // the end of the string, too
-            return true;
-        accept += strcspn(accept, ",");
-    }
-    return false;
-}
 
 #define LAST_EVENT_ID_MAX 20
 
@@ -130,7 +114,7 @@ int handle_events(struct request *r, struct error *err)
                                   .kind = q.kind,
                                   .limit = q.limit,
                                   .tenant = r->who.scope != SCOPE_SIM};
-    streams = wants_stream(r->headers.accept) && !r->head;
+    streams = request_wants_stream(r);
     if (streams && last >= 0)
         events.since = last;
     if (check_future(r, events.since, streams && last >= 0, err) < 0)

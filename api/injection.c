@@ -1,5 +1,6 @@
 #include "api/injection.h"
 
+#include "api/handlers.h"
 #include "base/timefmt.h"
 
 #include <jansson.h>
@@ -153,10 +154,11 @@ static void ask(struct request *r)
 {
     const struct endpoint *e = r->endpoint;
     bool is_read = !e->apply;
+    bool is_stream = e->handle == handle_events && request_wants_stream(r); // no reply that ends
     char id[64];
     struct fault_target target = {.kind = e->kind == KIND_COUNT ? -1 : (int)e->kind};
     struct fault_call call = {
-        .places = FAULT_BIT(FAULT_AT_DOOR) | FAULT_BIT(FAULT_AT_REPLY) |
+        .places = FAULT_BIT(FAULT_AT_DOOR) | (is_stream ? 0 : FAULT_BIT(FAULT_AT_REPLY)) |
                   (is_read ? 0 : FAULT_BIT(FAULT_AT_CHANGED)) |
                   (endpoint_reads(e) ? FAULT_BIT(FAULT_AT_READ) : 0),
         .operation = e->operation,

@@ -15,6 +15,21 @@
 #include <strings.h>
 #include <unistd.h>
 
+bool request_wants_stream(const struct request *r)
+{
+    static const char type[] = "text/event-stream";
+    const char *accept = r->head ? NULL : r->headers.accept;
+
+    while (accept && *accept) {
+        accept += strspn(accept, ", \t");
+        if (strncasecmp(accept, type, sizeof(type) - 1) == 0 &&
+            strchr(";, \t", accept[sizeof(type) - 1])) // the end of the string, too
+            return true;
+        accept += strcspn(accept, ",");
+    }
+    return false;
+}
+
 char *etag_put(char *out, int64_t revision, int64_t epoch)
 {
     *out++ = '"';

@@ -114,6 +114,9 @@ char *etag_put(char *out, int64_t revision, int64_t epoch);
 
 #define SNAPSHOT_TYPE "application/vnd.sqlite3"
 
+// Whether Accept asks for an event stream by name.
+bool request_wants_stream(const struct request *r);
+
 // For handlers: the n-th path parameter decoded into the arena; NULL and an error when it is not
 // well-formed.
 const char *request_parameter(struct request *r, size_t n, struct error *err);

@@ -436,6 +436,17 @@ def test_a_reset_is_a_rst_and_nothing_is_done(server, api):
     assert api.get("/v1/instances")["items"] == []
 
 
+def test_a_stream_is_not_truncated_but_a_list_of_events_is(api):
+    rule = fault(api, "events.list", {"truncate": {}})
+    with api.stream() as stream:
+        api.instance()
+        assert stream.event()["kind"] == "instance"
+    assert stats(api, rule)["matched"] == 0
+    with pytest.raises(httpx.RemoteProtocolError):
+        api.events()
+    assert stats(api, rule)["fired"] == 1
+
+
 @pytest.mark.parametrize("effect,sent", [({}, lambda n: n // 2), ({"bytes": 10}, lambda n: 10),
                                          ({"bytes": 1000000}, lambda n: n - 1)])
 def test_a_truncated_reply_announces_more_than_comes(server, api, effect, sent):
