@@ -4,6 +4,8 @@ import threading
 
 import pytest
 
+from harness.contract import BY_ID, OPERATIONS
+
 
 @pytest.fixture
 def instance(api):
@@ -64,6 +66,65 @@ def test_if_match_guards_deletion(api, instance):
     api.refuse("DELETE", path_of(instance), headers={"If-Match": '"1"'}, status=412, code="precondition_failed")
     assert api.get(path_of(instance))["state"] == "running"
     api.delete(path_of(instance), headers={"If-Match": etag(instance["revision"])}, expect=202)
+
+
+CONDITIONAL = [op.id for op in OPERATIONS if any(p.get("$ref", "").endswith("/ifMatch") for p in op.body.get("parameters", []))]
+assert len(CONDITIONAL) > 20
+BODIES = {
+    "load_balancers.add_listener": lambda api: {"protocol": "TCP", "port": 81, "target_port": 81, "target_pool_id": api.pool()["id"]},
+    "target_pools.add_targets": lambda api: {"targets": [{"address": "192.0.2.11"}]},
+    "instances.interrupt": lambda api: {"kind": "spot", "notice": "120s"},
+    "faults.update": lambda api: {"enabled": False},
+}
+
+
+def subject(api, operation):
+    """A resource that the operation can be done to, and where."""
+    def instance():
+        made = api.instance()
+        if operation == "instances.start":
+            api.call("POST", f"{path_of(made)}/stop")
+        if operation == "instances.cancel_interrupt":
+            api.post(f"/sim/v1/instances/{made['id']}/interrupt", {"kind": "spot", "notice": "120s"})
+        return "/v1/instances", made
+
+    def load_balancer():
+        pool = api.pool()["id"]
+        return "/v1/load-balancers", api.load_balancer(
+            listeners=[{"protocol": "TCP", "port": 80, "target_port": 80, "target_pool_id": pool}])
+
+    def pool():
+        made = api.pool(targets=[{"address": "192.0.2.10"}])
+        if operation == "target_pools.heal_target":
+            api.call("POST", f"/sim/v1/target-pools/{made['id']}/targets/192.0.2.10/fail")
+        return "/v1/target-pools", made
+
+    def of(collection, body):
+        return lambda: (collection, api.post(collection, body))
+
+    make = {
+        "instances": instance, "load_balancers": load_balancer,
+        "target_pools": pool, "addresses": of("/v1/addresses", {}),
+        "routes": of("/v1/routes", {"destination_cidr": "10.1.0.0/16", "next_hop": {"address": "10.0.0.1"}}),
+        "faults": of("/sim/v1/faults", {"match": {"operations": ["zones.list"]}, "effect": {"reset": {}}}),
+        "chaos": of("/sim/v1/chaos", {"profile": "spot-heavy"}),
+        "scenarios": of("/sim/v1/scenarios", {"source": "steps:\n- after: 1h\n  create: {}\n"}),
+    }
+    collection, made = make[operation.split(".")[0]]()
+    return f"{collection}/{made['id']}", BY_ID[operation].template.format(id=made["id"], listener="tcp-80", target="192.0.2.10")
+
+
+@pytest.mark.parametrize("operation", CONDITIONAL)
+def test_if_match_guards_every_operation_that_takes_it(api, operation):
+    where, path = subject(api, operation)
+    method = BY_ID[operation].method.upper()
+    body = BODIES.get(operation, lambda api: {"tags": {"a": "b"}} if method == "PATCH" else None)(api)
+    before = api.request("GET", where)
+    api.refuse(method, path, body, headers={"If-Match": etag(10**6)}, status=412, code="precondition_failed")
+    assert api.request("GET", where).content == before.content
+    api.call(method, path, body, headers={"If-Match": before.headers["etag"]})
+    after = api.request("GET", where)
+    assert after.status_code == 404 or after.headers["etag"] != before.headers["etag"]
 
 
 def test_if_match_star_needs_only_existence(api, instance):
