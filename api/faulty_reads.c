@@ -81,7 +81,7 @@ static size_t moment_of(void *context, const char *id, struct bytes now)
     size_t number = stale_of(f, &target);
 
     json_decref(document);
-    return number < f->moments ? number : 0;
+    return number;
 }
 
 // A selector that wants more than the id takes what is there now.
@@ -92,7 +92,7 @@ static enum past_choice choose(void *context, const struct past *past)
     json_t *then = document_parse(past->then), *now = document_parse(past->now), *seen;
     struct fault_target target = target_of(f, past->id, now);
 
-    choice = stale_of(f, &target) < f->moments ? PAST_THEN : PAST_NOW;
+    choice = past->moment < f->moments ? PAST_THEN : PAST_NOW;
     seen = choice == PAST_THEN ? then : now;
     if (is_hidden(f, &target, past->made_ns) || !seen ||
         (f->query && !document_matches(seen, f->query)))

@@ -102,7 +102,7 @@ int handle_events(struct request *r, struct error *err)
     struct event_query events;
     struct query q;
     int64_t last = -1;
-    bool streams;
+    bool streams, resumed;
     int result = query_parse(r->endpoint, r->query, &r->arena, &q, err);
 
     if (result >= 0 && r->headers.last_event_id)
@@ -115,9 +115,10 @@ int handle_events(struct request *r, struct error *err)
                                   .limit = q.limit,
                                   .tenant = r->who.scope != SCOPE_SIM};
     streams = request_wants_stream(r);
-    if (streams && last >= 0)
+    resumed = streams && last >= 0;
+    if (resumed)
         events.since = last;
-    if (check_future(r, events.since, streams && last >= 0, err) < 0)
+    if (check_future(r, events.since, resumed, err) < 0)
         return -ERROR_COMPACTED;
     if (streams)
         return start_stream(r, &q, last, &events, err);

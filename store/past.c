@@ -303,9 +303,10 @@ static int put_choice(struct reader *r, const struct past_view *view, const stru
     enum past_choice choice = PAST_NEITHER;
     int result = document_at(r, USE_PAST_NOW, item->now, &now, &past.now, err);
 
-    if (result == 0) {
-        size_t moment = view->moment ? view->moment(view->context, item->id, past.now) : 0;
-        past.revision_then = item->then[moment];
+    if (result == 0 && view->moment)
+        past.moment = view->moment(view->context, item->id, past.now);
+    if (result == 0 && past.moment < horizon->count) {
+        past.revision_then = item->then[past.moment];
         result = document_at(r, USE_PAST_THEN, past.revision_then, &then, &past.then, err);
     }
     if (result == 0 && item->seq > horizon->born)

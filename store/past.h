@@ -13,6 +13,7 @@
 // A resource that has changed, or was made, in the time that the view leaves out.
 struct past {
     const char *id;
+    size_t moment;                       // which one `then` is: what past_view's said
     int64_t revision_then, revision_now; // 0: it was not, is not there
     struct bytes then, now;              // documents; NULL data: not there
     int64_t made_ns;                     // when, if that was after born_by_ns; else INT64_MIN
@@ -32,8 +33,8 @@ struct past_view {
     struct past_moment moments[PAST_MOMENTS_MAX];
     size_t moment_count; // 0: everything is seen as it is now
     int64_t born_by_ns;  // what was made after this cloud time is young; 0: nothing is
-    // Which moment a resource is seen as of; `now` is its document, NULL data: it is gone. NULL:
-    // the first.
+    // Which moment a resource is seen as of, moment_count: none; `now` is its document, NULL data:
+    // it is gone. NULL: the first.
     size_t (*moment)(void *context, const char *id, struct bytes now);
     // What the reader is to see of such a resource. The filters of a list are its business.
     enum past_choice (*choose)(void *context, const struct past *past);

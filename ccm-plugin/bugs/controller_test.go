@@ -24,26 +24,36 @@ import (
 	"mockcloud.dev/ccm-plugin/provider"
 )
 
-// serviceController runs upstream's service controller on the provider; what is Kubernetes' is kept by a fake clientset.
-func (w *world) serviceController() kubernetes.Interface {
+// controller runs one of upstream's on the provider, until the test ends; what is Kubernetes' is kept by a fake clientset.
+func (w *world) controller(kube kubernetes.Interface, begin func(informers.SharedInformerFactory) (run func(context.Context), err error)) {
 	w.Helper()
-	kube := fake.NewClientset()
 	ctx, cancel := context.WithCancel(context.Background())
 	factory := informers.NewSharedInformerFactory(kube, 0)
-	controller, err := servicecontroller.New(w.provider, kube, factory.Core().V1().Services(), factory.Core().V1().Nodes(),
-		"kubernetes", featuregate.NewFeatureGate())
+	run, err := begin(factory)
 	w.must(err)
 	factory.Start(ctx.Done())
 	factory.WaitForCacheSync(ctx.Done())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		controller.Run(ctx, 1, controllersmetrics.NewControllerManagerMetrics("bugs"))
+		run(ctx)
 	}()
 	w.Cleanup(func() {
 		cancel()
 		<-ended
 		factory.Shutdown()
+	})
+}
+
+func (w *world) serviceController() kubernetes.Interface {
+	w.Helper()
+	kube := fake.NewClientset()
+	w.controller(kube, func(factory informers.SharedInformerFactory) (func(context.Context), error) {
+		controller, err := servicecontroller.New(w.provider, kube, factory.Core().V1().Services(), factory.Core().V1().Nodes(),
+			"kubernetes", featuregate.NewFeatureGate())
+		return func(ctx context.Context) {
+			controller.Run(ctx, 1, controllersmetrics.NewControllerManagerMetrics("bugs"))
+		}, err
 	})
 	return kube
 }
@@ -130,26 +140,16 @@ func TestB9_NodesThatFlapCostNoCallsAndANodeMoreCostsOneChangeOfEachPool(t *test
 	})
 }
 
-// routeController runs upstream's route controller on the provider, with many short periods.
+// routeController runs upstream's route controller, with many short periods.
 func (w *world) routeController(kube kubernetes.Interface) {
 	w.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	factory := informers.NewSharedInformerFactory(kube, 0)
 	_, cidr, err := net.ParseCIDR("10.128.0.0/9")
 	w.must(err)
-	controller, err := routecontroller.New(w.routes(), kube, factory.Core().V1().Nodes(), "kubernetes", []*net.IPNet{cidr})
-	w.must(err)
-	factory.Start(ctx.Done())
-	factory.WaitForCacheSync(ctx.Done())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		controller.Run(ctx, 50*time.Millisecond, controllersmetrics.NewControllerManagerMetrics("bugs"))
-	}()
-	w.Cleanup(func() {
-		cancel()
-		<-ended
-		factory.Shutdown()
+	w.controller(kube, func(factory informers.SharedInformerFactory) (func(context.Context), error) {
+		controller, err := routecontroller.New(w.routes(), kube, factory.Core().V1().Nodes(), "kubernetes", []*net.IPNet{cidr})
+		return func(ctx context.Context) {
+			controller.Run(ctx, 50*time.Millisecond, controllersmetrics.NewControllerManagerMetrics("bugs"))
+		}, err
 	})
 }
 

@@ -156,20 +156,26 @@ type page[T any] struct {
 	Revision      int64   `json:"revision"`
 }
 
+func onePage[T any](ctx context.Context, c *Client, operation string,
+	send func(ctx context.Context) (*http.Response, error)) (page[T], error) {
+	got, err := call[page[T]](ctx, c, operation, send)
+	if err == nil && got.Items == nil {
+		err = fmt.Errorf("%s: the answer is no list", operation) // or nothing would look like "none"
+	}
+	return got, err
+}
+
 // list collects all pages. The revision is that of the first page: events after it complete the list.
 func list[T any](ctx context.Context, c *Client, operation string,
 	send func(ctx context.Context, token *string) (*http.Response, error)) ([]T, int64, error) {
 	var all []T
 	var revision int64
 	for token, first := (*string)(nil), true; first || token != nil; first = false {
-		got, err := call[page[T]](ctx, c, operation, func(ctx context.Context) (*http.Response, error) {
+		got, err := onePage[T](ctx, c, operation, func(ctx context.Context) (*http.Response, error) {
 			return send(ctx, token)
 		})
 		if err != nil {
 			return nil, 0, err
-		}
-		if got.Items == nil {
-			return nil, 0, fmt.Errorf("%s: the answer is no list", operation) // or nothing would look like "none"
 		}
 		if first {
 			revision = got.Revision

@@ -177,10 +177,9 @@ func (p parts) ensureAddresses(ctx context.Context, w wanted, balancerID string)
 
 func (p parts) findOrReserve(ctx context.Context, all []api.Address, asked string, w wanted) (api.Address, error) {
 	for _, address := range all {
-		if !sameAddress(address.Address, asked) && address.Name != asked {
-			continue
+		if sameAddress(address.Address, asked) || address.Name == asked {
+			return address, nil
 		}
-		return address, nil
 	}
 	if !isLiteral(asked) {
 		return api.Address{}, fmt.Errorf("no reserved address of that name: %w", cache.ErrNotFound)

@@ -18,18 +18,15 @@ usage_error() {
 # need_value <flag> <number of arguments left>: for flags that take a value
 need_value() { (($2 > 1)) || usage_error "$1 needs a value"; }
 
-# base_dir <variable> <its default below HOME>: one of the XDG base directories. Fails if there is none, and so do
-# those who build on it: a path that begins with nothing would be one below /.
+# base_dir <variable> <its default below HOME> <path>: below one of the XDG base directories. Fails if there is none: a path
+# that begins with nothing would be one below /.
 base_dir() {
   local value=${!1-}
-  [[ $value == /* ]] && { printf '%s\n' "$value"; return 0; } # in a trap, no 0 is the status before it
+  [[ $value == /* ]] && { printf '%s\n' "$value/$3"; return 0; } # in a trap, no 0 is the status before it
   [[ -n ${HOME-} ]] || die "neither $1 nor HOME is set: no place to keep files"
-  printf '%s\n' "$HOME/$2"
+  printf '%s\n' "$HOME/$2/$3"
 }
-cache_dir() {
-  local base
-  base=$(base_dir XDG_CACHE_HOME .cache) && printf '%s/mockcloud\n' "$base"
-}
+cache_dir() { base_dir XDG_CACHE_HOME .cache mockcloud; }
 
 architecture() {
   case $(uname -m) in

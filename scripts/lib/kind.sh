@@ -53,10 +53,7 @@ containers_of() {
   docker ps -a --filter "label=io.x-k8s.kind.cluster=$1" --format '{{.Names}}' | sort
 }
 
-state_dir() {
-  local base
-  base=$(base_dir XDG_STATE_HOME .local/state) && printf '%s/mockcloud/kind\n' "$base"
-}
+state_dir() { base_dir XDG_STATE_HOME .local/state mockcloud/kind; }
 need_state_dir() { state_dir >/dev/null || exit; }
 
 # server_url <server>: as published on the host's loopback

@@ -18,6 +18,8 @@ check() {
 }
 # is <value> <value>
 is() { [[ $1 == "$2" ]]; }
+# not <command>: it must fail
+not() { ! "$@"; }
 # The last line of a test: whether it examined something and all of it was right.
 finish() {
   echo "$examined examined, $failed failed"

@@ -27,7 +27,6 @@ run() {
   code=$?
 }
 says() { grep -qE -- "$1" "$work/output"; }
-not() { ! "$@"; }
 # only_says <text>: one line with the text
 only_says() { [[ $(wc -l <"$work/output") == 1 ]] && says "$1"; }
 # refused <text>: exit code 2, and one line with the text

@@ -182,7 +182,7 @@ func restartAdopts(h *harness) {
 }
 
 func existsUntilAllGone(h *harness) {
-	s := service("web", func(s *corev1.Service) { s.Spec.LoadBalancerIP = h.freeAddress() })
+	s := service("web", func(s *corev1.Service) { s.Spec.LoadBalancerIP = h.freeAddress(api.IPFamilyIpv4) })
 	h.wantGet(s, false)
 	h.ensure(s, h.nodes(1))
 	h.wantParts(1, 1, 1)
@@ -201,9 +201,9 @@ func existsUntilAllGone(h *harness) {
 }
 
 // freeAddress is an address of the cloud's pool that nobody has.
-func (h *harness) freeAddress() string {
+func (h *harness) freeAddress(family api.IPFamily) string {
 	h.Helper()
-	address, err := h.cloud.CreateAddress(h.ctx(), api.AddressCreate{})
+	address, err := h.cloud.CreateAddress(h.ctx(), api.AddressCreate{Family: &family})
 	h.must(err)
 	h.must(h.cloud.DeleteAddress(h.ctx(), address.Id))
 	return address.Address
@@ -451,6 +451,14 @@ func (h *harness) refuses(s *corev1.Service, naming string) {
 	h.wantGet(s, false)
 }
 
+// ensureAt ensures the load balancer of a Service, whose first address must be this.
+func (h *harness) ensureAt(s *corev1.Service, address string) {
+	h.Helper()
+	if got := h.ensure(s, nil).Ingress[0].IP; got != address {
+		h.Fatalf("address %s, want %s", got, address)
+	}
+}
+
 func usersAddress(h *harness) {
 	address, err := h.cloud.CreateAddress(h.ctx(), api.AddressCreate{Name: ptr("mine")})
 	h.must(err)
@@ -459,10 +467,7 @@ func usersAddress(h *harness) {
 		func(s *corev1.Service) { s.Annotations[provider.AnnotationAddresses] = "mine" },
 	} {
 		s := service("web", mutate)
-		status := h.ensure(s, nil)
-		if status.Ingress[0].IP != address.Address {
-			h.Fatalf("address %s, want %s", status.Ingress[0].IP, address.Address)
-		}
+		h.ensureAt(s, address.Address)
 		h.wantNoWrites(func() { h.ensure(s, nil) })
 		h.delete(s)
 		h.wantParts(0, 0, 1)
@@ -470,21 +475,17 @@ func usersAddress(h *harness) {
 }
 
 func askedAddress(h *harness) {
-	literal := h.freeAddress()
+	literal := h.freeAddress(api.IPFamilyIpv4)
 	s := service("web", func(s *corev1.Service) { s.Spec.LoadBalancerIP = literal })
-	if got := h.ensure(s, nil).Ingress[0].IP; got != literal {
-		h.Fatalf("address %s, want %s", got, literal)
-	}
+	h.ensureAt(s, literal)
 	h.wantNoWrites(func() { h.ensure(s, nil) })
 	h.wantParts(1, 1, 1)
 
-	other := h.freeAddress()
+	other := h.freeAddress(api.IPFamilyIpv4)
 	s.Spec.LoadBalancerIP = other
 	_, err := h.balancers().EnsureLoadBalancer(h.ctx(), "kubernetes", s, nil)
 	h.wantRetry(err) // the address cannot be changed: the load balancer is replaced
-	if got := h.ensure(s, nil).Ingress[0].IP; got != other {
-		h.Fatalf("address %s, want %s", got, other)
-	}
+	h.ensureAt(s, other)
 	h.ensure(s, nil)
 	h.wantParts(1, 1, 1)
 	h.delete(s)
@@ -492,21 +493,19 @@ func askedAddress(h *harness) {
 }
 
 func otherwiseWritten(h *harness) {
-	address, err := h.cloud.CreateAddress(h.ctx(), api.AddressCreate{Family: ptr(api.IPFamilyIpv6)})
-	h.must(err)
-	h.must(h.cloud.DeleteAddress(h.ctx(), address.Id))
+	literal := h.freeAddress(api.IPFamilyIpv6)
 	s := service("web", func(s *corev1.Service) {
 		s.Spec.IPFamilies = []corev1.IPFamily{corev1.IPv6Protocol}
-		s.Spec.LoadBalancerIP = strings.ToUpper(address.Address)
+		s.Spec.LoadBalancerIP = strings.ToUpper(literal)
 	})
-	if s.Spec.LoadBalancerIP == address.Address {
-		h.Fatalf("%s is not written in another way", address.Address)
+	if s.Spec.LoadBalancerIP == literal {
+		h.Fatalf("%s is not written in another way", literal)
 	}
-	if got := h.ensure(s, nil).Ingress[0].IP; !strings.EqualFold(got, address.Address) {
-		h.Fatalf("address %s, want %s", got, address.Address)
+	if got := h.ensure(s, nil).Ingress[0].IP; !strings.EqualFold(got, literal) {
+		h.Fatalf("address %s, want %s", got, literal)
 	}
 	h.wantNoWrites(func() { h.ensure(s, nil) })
-	s.Spec.LoadBalancerIP = address.Address
+	s.Spec.LoadBalancerIP = literal
 	h.wantNoWrites(func() { h.ensure(s, nil) })
 	h.delete(s)
 	h.wantParts(0, 0, 0)
@@ -514,7 +513,7 @@ func otherwiseWritten(h *harness) {
 
 // The first one could not end while the second has its address.
 func reservedForAnother(h *harness) {
-	literal := h.freeAddress()
+	literal := h.freeAddress(api.IPFamilyIpv4)
 	first := service("first", func(s *corev1.Service) { s.Spec.LoadBalancerIP = literal })
 	second := service("second", func(s *corev1.Service) { s.Spec.LoadBalancerIP = literal })
 	h.ensure(first, nil)
@@ -524,15 +523,13 @@ func reservedForAnother(h *harness) {
 		h.Fatalf("%v, want an error that names the other service", err)
 	}
 	h.delete(first)
-	if got := h.ensure(second, nil).Ingress[0].IP; got != literal {
-		h.Fatalf("address %s, want %s", got, literal)
-	}
+	h.ensureAt(second, literal)
 	h.delete(second)
 	h.wantParts(0, 0, 0)
 }
 
 func schemeOfReserved(h *harness) {
-	literal := h.freeAddress()
+	literal := h.freeAddress(api.IPFamilyIpv4)
 	s := service("web", func(s *corev1.Service) {
 		s.Spec.IPFamilies = []corev1.IPFamily{corev1.IPv4Protocol, corev1.IPv6Protocol} // one asked for, the other any
 		s.Spec.LoadBalancerIP = literal
@@ -541,8 +538,9 @@ func schemeOfReserved(h *harness) {
 	s.Annotations[provider.AnnotationScheme] = "internal"
 	_, err := h.balancers().EnsureLoadBalancer(h.ctx(), "kubernetes", s, nil)
 	h.wantRetry(err)
-	if got := h.ensure(s, nil).Ingress[0].IP; got != literal || h.onlyBalancer().Scheme != api.SchemeInternal {
-		h.Fatalf("address %s, want %s; %+v", got, literal, h.onlyBalancer())
+	h.ensureAt(s, literal)
+	if balancer := h.onlyBalancer(); balancer.Scheme != api.SchemeInternal {
+		h.Fatalf("%+v", balancer)
 	}
 	h.wantNoWrites(func() { h.ensure(s, nil) })
 	h.wantParts(1, 1, 2)
@@ -597,7 +595,7 @@ func dualStackBalancer(h *harness) {
 	h.wantNoWrites(func() { h.ensure(s, nil) })
 	h.delete(s)
 
-	literal := h.freeAddress()
+	literal := h.freeAddress(api.IPFamilyIpv4)
 	s.Spec.LoadBalancerIP = literal
 	status = h.ensure(s, nil)
 	if len(status.Ingress) != 2 || status.Ingress[1].IP != literal {
