@@ -209,23 +209,23 @@ $(SIMULATION): $(SIMULATION_SOURCES:%.c=$(BUILD)/%.o) $(LIBRARY)
 .PHONY: test-api
 test-api: ## black-box API and CLI tests (pytest) against the ASan build
 	@$(MAKE) SANITIZE=address all
-	MOCKCLOUD_BIN=$(CURDIR)/build-asan/mockcloud "$(PYTHON)" -m pytest -rs $(if $(FULL),--full) $(PYTEST_ARGS) tests/api tests/cli
+	MOCKCLOUD_BIN=$(CURDIR)/build-asan/mockcloud "$(PYTHON)" -m pytest -rsfE $(if $(FULL),--full) $(PYTEST_ARGS) tests/api tests/cli
 
 .PHONY: test-backend
 test-backend: ## the docker backend on a fake engine and, where one answers, on a real one
 	@$(MAKE) SANITIZE=address all
-	MOCKCLOUD_BIN=$(CURDIR)/build-asan/mockcloud "$(PYTHON)" -m pytest -rs $(PYTEST_ARGS) tests/backend
+	MOCKCLOUD_BIN=$(CURDIR)/build-asan/mockcloud "$(PYTHON)" -m pytest -rsfE $(PYTEST_ARGS) tests/backend
 
 .PHONY: tsan
 tsan: ## the API tests against the ThreadSanitizer build
 	@$(MAKE) SANITIZE=thread all
 	MOCKCLOUD_BIN=$(CURDIR)/build-tsan/mockcloud TSAN_OPTIONS=exitcode=66:halt_on_error=0 \
-	    "$(PYTHON)" -m pytest -rs $(PYTEST_ARGS) tests/api
+	    "$(PYTHON)" -m pytest -rsfE $(PYTEST_ARGS) tests/api
 
 .PHONY: test-crash
 test-crash: ## kill -9 under a write load, KILLS times (20; 200 in test-full)
 	@$(MAKE) all
-	MOCKCLOUD_BIN=$(CURDIR)/build/mockcloud KILLS=$(KILLS) "$(PYTHON)" -m pytest -rs -s $(PYTEST_ARGS) tests/crash
+	MOCKCLOUD_BIN=$(CURDIR)/build/mockcloud KILLS=$(KILLS) "$(PYTHON)" -m pytest -rsfE -s $(PYTEST_ARGS) tests/crash
 
 .PHONY: test-scripts
 test-scripts: ## tests of the shell scripts
@@ -267,7 +267,7 @@ test-e2e-uncached: ## the same with the plugin's cache off
 test-kind: ## end to end on real kind clusters (needs a Docker engine and kind; KIND_NODE_IMAGE names the node image)
 	@scripts/deps build test go
 	@$(MAKE) all
-	MOCKCLOUD_BIN=$(CURDIR)/build/mockcloud "$(PYTHON)" -m pytest -rs -s -x $(PYTEST_ARGS) tests/kind
+	MOCKCLOUD_BIN=$(CURDIR)/build/mockcloud "$(PYTHON)" -m pytest -rsfE -s -x $(PYTEST_ARGS) tests/kind
 
 .PHONY: fuzz
 fuzz: ## run every libFuzzer target for FUZZ_SECONDS (5; 60 in test-full)

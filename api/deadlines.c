@@ -215,12 +215,27 @@ static void empty(int fd)
         ;
 }
 
+// Cloud time may have stood still now and then (clock_hold): then it is put off.
+static bool has_come(struct deadlines *q, struct deadline *d)
+{
+    if (d->monotonic_ns || cloud_now(q->cloud) >= d->cloud_ns)
+        return true;
+    d->at_ns = moment_of(q, d);
+    sift_down(q, d->slot);
+    return false;
+}
+
 static void end_due(struct deadlines *q)
 {
     int64_t now = clock_monotonic();
 
-    while (q->count > 0 && (q->stopping || q->heap[0]->at_ns <= now))
-        end(q, q->heap[0], q->stopping ? DEADLINE_STOPPED : DEADLINE_DUE);
+    while (q->count > 0 && (q->stopping || q->heap[0]->at_ns <= now)) {
+        struct deadline *d = q->heap[0];
+        if (q->stopping)
+            end(q, d, DEADLINE_STOPPED);
+        else if (has_come(q, d))
+            end(q, d, DEADLINE_DUE);
+    }
     arm(q);
 }
 

@@ -256,14 +256,24 @@ static enum MHD_Result refuse(struct exchange *x, const struct error *error)
     return answer(x);
 }
 
+static enum MHD_Result refuse_stopping(struct exchange *x)
+{
+    struct error error = {0};
+
+    error_set(&error, ERROR_UNAVAILABLE, NULL, "the server is shutting down");
+    return refuse(x, &error);
+}
+
 // --- changes ---
 
 // On the writer thread.
 static void change_done(struct change *c)
 {
     struct exchange *x = c->context;
+    struct http_server *server = x->server;
 
-    MHD_resume_connection(x->connection);
+    MHD_resume_connection(x->connection); // x may be gone from here on
+    http_arrived(server);
 }
 
 static enum MHD_Result submit(struct exchange *x)
@@ -326,21 +336,21 @@ static enum MHD_Result carry_out(struct exchange *x)
         injection_refuse(r);
         return answer(x);
     }
-    if (!r->endpoint->apply && request_handle(r, &error) < 0)
+    if (!r->endpoint->apply && request_handle(r, &error) < 0) {
         request_refuse(r, &error);
-    else if (r->work)
-        return http_work(x);
-    return r->change ? submit(x) : conclude(x);
+        return conclude(x);
+    }
+    if (!r->work && !r->change)
+        return conclude(x);
+    if (!http_await(x->server))
+        return refuse_stopping(x);
+    return r->work ? http_work(x) : submit(x);
 }
 
 static enum MHD_Result go_on(struct exchange *x)
 {
-    struct error error = {0};
-
-    if (atomic_load(&x->server->api.stopping)) {
-        error_set(&error, ERROR_UNAVAILABLE, NULL, "the server is shutting down");
-        return refuse(x, &error);
-    }
+    if (atomic_load(&x->server->api.stopping))
+        return refuse_stopping(x);
     return http_delay(x) ? MHD_YES : carry_out(x);
 }
 
@@ -352,10 +362,8 @@ static enum MHD_Result finish(struct exchange *x)
     x->in_flight = true;
     if (x->error)
         return refuse(x, x->error);
-    if (atomic_load(&x->server->api.stopping)) {
-        error_set(&error, ERROR_UNAVAILABLE, NULL, "the server is shutting down");
-        return refuse(x, &error);
-    }
+    if (atomic_load(&x->server->api.stopping))
+        return refuse_stopping(x);
     if (x->request.endpoint->apply && request_handle(&x->request, &error) < 0)
         return refuse(x, &error);
     injection_ask(&x->request);

@@ -24,8 +24,8 @@ struct http_server {
     char address[128];
     atomic_ullong requests; // numbers of request ids
     pthread_mutex_t lock;
-    pthread_cond_t idle; // nothing is in flight any more, or a worker is done
-    int workers;         // threads of requests that take their time
+    pthread_cond_t idle; // nothing is in flight any more, or nobody is waited for
+    int awaited;         // suspended exchanges that the writer or a thread of their own will resume
 };
 
 // The life of an exchange:
@@ -74,6 +74,10 @@ enum MHD_Result http_drop(struct exchange *x);
 enum MHD_Result http_reset(struct exchange *x);
 // Of `length` bytes (freed by it) all are announced and only the first `cut` sent.
 struct MHD_Response *http_truncated(char *bytes, size_t length, size_t cut);
+// Before an exchange is suspended for the writer or a thread of its own; false: the server stops,
+// and it is to be refused. After it has been resumed: http_arrived, by whoever did that.
+bool http_await(struct http_server *server);
+void http_arrived(struct http_server *server);
 // In the log, the metrics and the call log; status 0: it was left without an answer.
 void http_observe(const struct exchange *x, int status);
 

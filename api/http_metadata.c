@@ -23,8 +23,9 @@ struct http_metadata {
     struct MHD_Daemon *daemon;
     char address[128];
     pthread_mutex_t lock;
-    pthread_cond_t idle; // nothing is under way any more
-    long under_way;      // requests that have been read, and changes; until they are done with
+    pthread_cond_t idle; // nothing of one kind is under way any more
+    long under_way;      // requests that have been read, until they are done with
+    long changes;        // suspended for the writer
     bool stopping;       // takes no more changes
 };
 
@@ -44,10 +45,10 @@ struct asking {
     char uri[];     // as it was sent
 };
 
-static void one_ended(struct http_metadata *server)
+static void one_ended(struct http_metadata *server, long *count)
 {
     pthread_mutex_lock(&server->lock);
-    if (--server->under_way == 0)
+    if (--*count == 0)
         pthread_cond_signal(&server->idle);
     pthread_mutex_unlock(&server->lock);
 }
@@ -181,8 +182,8 @@ static void change_done(struct change *c)
     struct asking *x = c->context;
     struct http_metadata *server = x->server;
 
-    MHD_resume_connection(x->connection);
-    one_ended(server);
+    MHD_resume_connection(x->connection); // x may be gone from here on
+    one_ended(server, &server->changes);
 }
 
 static enum MHD_Result submit(struct asking *x)
@@ -193,7 +194,7 @@ static enum MHD_Result submit(struct asking *x)
 
     pthread_mutex_lock(&server->lock);
     stopping = server->stopping;
-    server->under_way += !stopping;
+    server->changes += !stopping;
     pthread_mutex_unlock(&server->lock);
     if (stopping) {
         metadata_line(&x->request, 503, "the server is shutting down");
@@ -282,7 +283,7 @@ static void completed(void *closure, struct MHD_Connection *connection, void **s
     metadata_wait_leave(server->waits, &x->waiter);
     metadata_request_fini(&x->request);
     if (x->under_way)
-        one_ended(server);
+        one_ended(server, &server->under_way);
     free(x);
 }
 
@@ -369,7 +370,8 @@ const char *http_metadata_address(const struct http_metadata *server)
     return server->address;
 }
 
-// As the API does: a client that does not read its answer, or is still sending, is left behind.
+// As the API does: changes are waited for however long; a client that does not read its answer, or
+// is still sending, is left behind.
 static void wait_until_idle(struct http_metadata *server)
 {
     int64_t until = clock_monotonic() + STOP_WAIT_NS;
@@ -377,6 +379,8 @@ static void wait_until_idle(struct http_metadata *server)
 
     pthread_mutex_lock(&server->lock);
     server->stopping = true;
+    while (server->changes > 0)
+        pthread_cond_wait(&server->idle, &server->lock);
     while (server->under_way > 0 &&
            pthread_cond_timedwait(&server->idle, &server->lock, &deadline) == 0)
         ;
@@ -387,6 +391,7 @@ void http_metadata_stop(struct http_metadata *server)
 {
     if (!server)
         return;
+    cloud_wind_down(server->service.cloud);
     metadata_waits_stop(server->waits);
     wait_until_idle(server);
     MHD_stop_daemon(server->daemon);

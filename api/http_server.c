@@ -213,19 +213,40 @@ const char *http_server_address(const struct http_server *server)
     return server->address;
 }
 
-// Suspended connections wait for changes, which the writer is still applying: they all come to an
-// end. A client that does not read its answer is left behind, as is one that is still sending.
+bool http_await(struct http_server *server)
+{
+    bool stopping;
+
+    pthread_mutex_lock(&server->lock);
+    stopping = atomic_load(&server->api.stopping);
+    server->awaited += !stopping;
+    pthread_mutex_unlock(&server->lock);
+    return !stopping;
+}
+
+void http_arrived(struct http_server *server)
+{
+    pthread_mutex_lock(&server->lock);
+    if (--server->awaited == 0)
+        pthread_cond_signal(&server->idle);
+    pthread_mutex_unlock(&server->lock);
+}
+
+// What is suspended for the writer or a thread of its own is waited for, however long: they use
+// what is about to be freed, and libmicrohttpd ends the process that stops it with a suspended
+// connection. A client that does not read its answer is left behind, as is one that is still
+// sending.
 static void wait_until_idle(struct http_server *server)
 {
     int64_t until = clock_monotonic() + STOP_WAIT_NS;
     struct timespec deadline = {.tv_sec = until / NS_PER_S, .tv_nsec = until % NS_PER_S};
 
     pthread_mutex_lock(&server->lock);
+    while (server->awaited > 0)
+        pthread_cond_wait(&server->idle, &server->lock);
     while (metrics_in_flight(server->api.metrics) > 0 &&
            pthread_cond_timedwait(&server->idle, &server->lock, &deadline) == 0)
         ;
-    while (server->workers > 0) // however long: they use what is about to be freed
-        pthread_cond_wait(&server->idle, &server->lock);
     pthread_mutex_unlock(&server->lock);
 }
 
@@ -235,7 +256,10 @@ void http_server_stop(struct http_server *server)
         return;
     // Not MHD_quiesce_daemon: with epoll it races with the library's own threads for the listening
     // socket and now and then ends the process (0.9.75). Who still comes is answered 503.
+    pthread_mutex_lock(&server->lock);
     atomic_store(&server->api.stopping, true);
+    pthread_mutex_unlock(&server->lock);
+    cloud_wind_down(server->api.cloud);
     streams_stop(server->api.streams);
     deadlines_stop(server->deadlines);
     wait_until_idle(server);

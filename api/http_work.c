@@ -50,10 +50,7 @@ static void *work(void *context)
     if (x->request.work(&x->request, &error) < 0)
         http_keep_error(x, &error);
     MHD_resume_connection(x->connection); // x may be gone from here on
-    pthread_mutex_lock(&server->lock);
-    server->workers--;
-    pthread_cond_broadcast(&server->idle);
-    pthread_mutex_unlock(&server->lock);
+    http_arrived(server);
     return NULL;
 }
 
@@ -70,9 +67,6 @@ enum MHD_Result http_work(struct exchange *x)
     int rc;
 
     x->phase = PHASE_WORKING;
-    pthread_mutex_lock(&x->server->lock);
-    x->server->workers++;
-    pthread_mutex_unlock(&x->server->lock);
     MHD_suspend_connection(x->connection);
     pthread_attr_init(&attributes);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);

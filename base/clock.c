@@ -17,6 +17,7 @@ struct clock {
     enum clock_mode mode;
     double scale; // speed while not frozen; 0 for manual
     bool frozen;
+    bool held;
     int64_t base_cloud;
     int64_t base_monotonic;
 
@@ -96,16 +97,21 @@ static double speed(const struct clock *c)
     return c->frozen ? 0 : c->scale;
 }
 
+static double present_speed(const struct clock *c)
+{
+    return c->mode == CLOCK_SCALED && c->held ? 0 : speed(c);
+}
+
 static int64_t cloud_at(const struct clock *c, int64_t monotonic)
 {
-    return add_scaled(c->base_cloud, monotonic - c->base_monotonic, speed(c));
+    return add_scaled(c->base_cloud, monotonic - c->base_monotonic, present_speed(c));
 }
 
 static void show(struct clock *c)
 {
     atomic_store(&c->shown_cloud, c->base_cloud);
     atomic_store(&c->shown_monotonic, c->base_monotonic);
-    atomic_store(&c->shown_speed, speed(c));
+    atomic_store(&c->shown_speed, present_speed(c));
 }
 
 static void change_begin(struct clock *c)
@@ -175,7 +181,8 @@ void clock_restore(struct clock *c, const struct clock_state *snapshot)
     c->scale = snapshot->scale;
     c->frozen = snapshot->frozen;
     c->base_monotonic = clock_monotonic();
-    c->base_cloud = add_scaled(snapshot->cloud_ns, clock_wall() - snapshot->wall_ns, speed(c));
+    c->base_cloud =
+        add_scaled(snapshot->cloud_ns, clock_wall() - snapshot->wall_ns, present_speed(c));
     change_end(c);
 }
 
@@ -229,6 +236,8 @@ int64_t clock_monotonic_at(struct clock *c, int64_t cloud_ns)
     int64_t now, at;
 
     pthread_mutex_lock(&c->mutex);
+    if (c->held)
+        rebase(c); // as if it were released now
     now = clock_monotonic();
     at = cloud_at(c, now) >= cloud_ns ? now : monotonic_at(c, cloud_ns);
     pthread_mutex_unlock(&c->mutex);
@@ -272,4 +281,24 @@ void clock_resume(struct clock *c)
     rebase(c);
     c->frozen = false;
     change_end(c);
+}
+
+static void set_held(struct clock *c, bool held)
+{
+    if (c->held == held)
+        return;
+    change_begin(c);
+    rebase(c);
+    c->held = held;
+    change_end(c);
+}
+
+void clock_hold(struct clock *c)
+{
+    set_held(c, true);
+}
+
+void clock_release(struct clock *c)
+{
+    set_held(c, false);
 }

@@ -41,6 +41,7 @@ struct clock_state clock_snapshot(struct clock *c); // as of now, to be persiste
 void clock_restore(struct clock *c, const struct clock_state *snapshot);
 int64_t clock_now(struct clock *c); // cloud time, ns since the epoch; never goes back
 // Monotonic time at which cloud time reaches `cloud_ns` (now if past); INT64_MAX if it never will.
+// Later if the clock is held until then: look again.
 int64_t clock_monotonic_at(struct clock *c, int64_t cloud_ns);
 void clock_advance_to(struct clock *c, int64_t cloud_ns); // forward only
 // 0 freezes; any other speed (capped at CLOCK_SCALE_MAX) unfreezes and, unless it is 1 on a real
@@ -48,6 +49,11 @@ void clock_advance_to(struct clock *c, int64_t cloud_ns); // forward only
 void clock_set_scale(struct clock *c, double scale);
 void clock_freeze(struct clock *c);
 void clock_resume(struct clock *c); // to the speed before freezing; a manual clock stays as it is
+
+// A scaled clock stands while it is held; the others go on: a real clock is the world's, a manual
+// one does not move by itself. By one thread; a second hold, or release, changes nothing.
+void clock_hold(struct clock *c);
+void clock_release(struct clock *c);
 
 int64_t clock_monotonic(void); // ns; CLOCK_MONOTONIC
 int64_t clock_wall(void);      // ns since the epoch; logs and lock files only

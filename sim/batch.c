@@ -10,7 +10,6 @@
 // until it is empty; many at once, and most of their pages are freed without being written.
 #define TRIM_STRIDE 1024 // at most; also the most trimmed per batch beyond those it added
 #define TRIM_SHARE 64    // of what is kept, a stride is this part at most
-#define IDEMPOTENCY_KEPT (24 * 3600 * NS_PER_S)
 
 // --- housekeeping ---
 

@@ -188,6 +188,7 @@ struct clock_change {
     int64_t ns; // by or to
     double scale;
     int64_t fired; // out: timed transitions applied
+    bool cut;      // out: an advance ended on its way, as the cloud is winding down
 };
 
 struct change_firing { // of a fault rule, by a call that may have changed nothing else

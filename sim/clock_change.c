@@ -1,9 +1,12 @@
 // Changes of the clock: each stands alone, in as many batches as it takes.
 #include "base/json_writer.h"
 #include "base/log.h"
+#include "base/timefmt.h"
 #include "sim/fault_internal.h"
 #include "sim/recorder.h"
 #include "sim/writer_internal.h"
+
+#include <string.h>
 
 struct change *clock_change_new(const struct clock_change *what, const char *operation)
 {
@@ -37,12 +40,22 @@ static int record_clock(struct cloud *cloud, const struct change *c, struct erro
     return rc < 0 ? rc : clock_save(cloud, err);
 }
 
+// A whole millisecond, which a text can tell.
+static int64_t reached(struct cloud *cloud)
+{
+    return (clock_now(cloud->clock) + NS_PER_MS - 1) / NS_PER_MS * NS_PER_MS;
+}
+
 static int advance(struct cloud *cloud, struct change *c, int64_t to)
 {
     bool done = false;
     int rc = 0;
 
     while (rc == 0 && !done) {
+        if (atomic_load(&cloud->winding_down) && reached(cloud) < to) {
+            to = reached(cloud);
+            c->clock->cut = true;
+        }
         struct clock_state before = clock_snapshot(cloud->clock);
         struct txn_mark mark;
         int fired = due_batch(cloud, to, true, &mark, &c->error);
@@ -92,16 +105,36 @@ static int change_speed(struct cloud *cloud, struct change *c)
     return rc;
 }
 
+// It is recorded as what it became, an advance as far as it came, and its caller is told.
+static void note_cut(struct cloud *cloud, struct change *c, int64_t now)
+{
+    char at[TIME_TEXT_MAX];
+
+    time_format(cloud->step_ns, at);
+    if (c->source != NULL) {
+        struct change_source *source = arena_alloc(&c->arena, sizeof(*source));
+        const char *body = arena_printf(&c->arena, "{\"to\":\"%s\"}", at);
+        *source = *c->source;
+        source->body = (struct bytes){body, strlen(body)};
+        c->source = source;
+    }
+    recorder_note(cloud, c, now);
+    buffer_clear(&c->document);
+    error_set(&c->error, ERROR_UNAVAILABLE, NULL,
+              "the server is shutting down; the clock has come to %s", at);
+}
+
 void run_clock(struct cloud *cloud, struct change *c)
 {
     const struct clock_change *what = c->clock;
-    int64_t now = writer_step_to_now(cloud);
     struct json_writer w;
-    int rc = due_catch_up(cloud, &c->error);
 
+    clock_hold(cloud->clock); // to the end of the turn
+    int64_t now = writer_step_to_now(cloud);
+    int rc = due_catch_up(cloud, &c->error);
     c->applied_at = cloud->ledger.revision;
     if (rc < 0) {
-        log_line(LOG_ERROR, "what is due could not be written", "error", c->error.message, NULL);
+        log_line(LOG_WARN, "the clock could not be changed", "error", c->error.message, NULL);
     } else if (what->action == CLOCK_ADVANCE_TO && what->ns < now) {
         rc = error_set(&c->error, ERROR_INVALID, "to", "the clock is past that already");
     } else if (what->action == CLOCK_ADVANCE_TO || what->action == CLOCK_ADVANCE_BY) {
@@ -113,7 +146,11 @@ void run_clock(struct cloud *cloud, struct change *c)
         jw_init(&w, &c->document);
         encode_clock(cloud, &w);
     }
-    recorder_note(cloud, c, now);
+    if (c->clock->cut && rc == 0) {
+        note_cut(cloud, c, now);
+    } else {
+        recorder_note(cloud, c, now);
+    }
     cloud_clock_changed(cloud);
     writer_answer(cloud, c);
 }

@@ -91,6 +91,11 @@ int cloud_open(const struct cloud_config *config, struct cloud **out, struct err
     return 0;
 }
 
+void cloud_wind_down(struct cloud *cloud)
+{
+    atomic_store(&cloud->winding_down, true);
+}
+
 static void stop_writer(struct cloud *cloud)
 {
     struct error err = {0};
@@ -98,6 +103,7 @@ static void stop_writer(struct cloud *cloud)
     if (cloud->stepped) {
         cloud_step(cloud);
     }
+    cloud_wind_down(cloud);
     pthread_mutex_lock(&cloud->queue_lock);
     cloud->closing = true;
     pthread_cond_signal(&cloud->queue_wake);

@@ -40,7 +40,10 @@ enum scope { SCOPE_CLOUD, SCOPE_SIM }; // sim includes cloud
 // project
 // ("default"), zones mock-1a, mock-1b, mock-1c of region mock-1 and the types small, medium, large.
 int cloud_open(const struct cloud_config *config, struct cloud **out, struct error *err);
-// Applies what is queued, stops the writer, closes the database. NULL allowed.
+// The cloud is about to be closed: an advance of the clock, or the catching up with what is due,
+// ends after the batch that it is at; so does what waits for either, with ERROR_UNAVAILABLE.
+void cloud_wind_down(struct cloud *cloud);
+// Winds down, applies what is queued, stops the writer, closes the database. NULL allowed.
 void cloud_close(struct cloud *cloud);
 // Says in the lock file where the server answers, for the error of a second one.
 void cloud_set_address(struct cloud *cloud, const char *address);

@@ -127,6 +127,7 @@ struct cloud {
     struct change *queue_head, **queue_tail;
     int64_t queue_length;
     bool closing;
+    atomic_bool winding_down;
     struct clock_listener clock_listeners[CLOCK_LISTENERS_MAX]; // under queue_lock
 
     struct outbox *outbox;

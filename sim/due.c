@@ -137,17 +137,28 @@ int due_batch(struct cloud *cloud, int64_t up_to, bool stepping, struct txn_mark
     return rc < 0 ? rc : due_fire(cloud, up_to, DUE_BATCH, stepping, err);
 }
 
+static int catch_up_one_batch(struct cloud *cloud, struct error *err)
+{
+    struct txn_mark mark;
+
+    int fired = due_batch(cloud, cloud->step_ns, false, &mark, err);
+    int rc = batch_finish(cloud, &mark, fired < 0 ? fired : 0, err);
+    if (rc == 0) {
+        atomic_fetch_add(&cloud->fired, fired);
+    }
+    if (rc == 0 && due_by(cloud, cloud->step_ns) && atomic_load(&cloud->winding_down)) {
+        rc = error_set(err, ERROR_UNAVAILABLE, NULL, "the server is shutting down");
+    }
+    return rc;
+}
+
 int due_catch_up(struct cloud *cloud, struct error *err)
 {
     int rc = 0;
 
     while (rc == 0 && due_by(cloud, cloud->step_ns)) {
-        struct txn_mark mark;
-        int fired = due_batch(cloud, cloud->step_ns, false, &mark, err);
-        rc = batch_finish(cloud, &mark, fired < 0 ? fired : 0, err);
-        if (rc == 0) {
-            atomic_fetch_add(&cloud->fired, fired);
-        }
+        clock_hold(cloud->clock); // to the end of the turn
+        rc = catch_up_one_batch(cloud, err);
     }
     return rc;
 }

@@ -94,6 +94,10 @@ static int answer_again(struct txn *t, struct change *c, struct error *err)
     if (rc <= 0) {
         return rc;
     }
+    if (t->now_ns - known.created_ns >
+        IDEMPOTENCY_KEPT) { // not trimmed yet, and it may be used again
+        return store_idempotent_trim(t->store, t->now_ns - IDEMPOTENCY_KEPT, err);
+    }
     if (known.fingerprint != c->fingerprint) {
         return error_set(err, ERROR_IDEMPOTENCY, "Idempotency-Key",
                          "this key was used with another request");

@@ -82,7 +82,7 @@ static int run_batch(struct cloud *cloud, struct change *first)
     if (rc == 0 && first != NULL) {
         rc = commit_all(cloud, first, &err);
     }
-    if (rc < 0) {
+    if (rc < 0 && err.code != ERROR_UNAVAILABLE) {
         log_line(LOG_ERROR, "changes could not be written", "error", err.message, NULL);
     }
     answer_all(cloud, first, rc < 0 ? &err : NULL);
@@ -176,13 +176,16 @@ static struct change *take(struct cloud *cloud, int64_t deadline, bool *out_clos
     return first;
 }
 
-// One turn: batches of what was taken, or of what is due; then the books are closed.
+// One turn: batches of what was taken, or of what is due; then the books are closed. A scaled clock
+// stands from the first thing due to the end: a machine that cannot keep up with it has a slower
+// cloud, and not one that is ever further behind and answers ever later.
 static int turn(struct cloud *cloud, struct change *first)
 {
     int rc = first != NULL ? run_all(cloud, first) : run_batch(cloud, NULL);
 
     arena_clear(&cloud->arena);
     store_tidy(cloud->store); // when everybody has been answered
+    clock_release(cloud->clock);
     return rc;
 }
 

@@ -3,7 +3,11 @@
 #ifndef SIM_WRITER_INTERNAL_H
 #define SIM_WRITER_INTERNAL_H
 
+#include "base/timefmt.h"
 #include "sim/cloud_internal.h"
+
+#define IDEMPOTENCY_KEPT \
+    (24 * 3600 * NS_PER_S) // so long is an Idempotency-Key known, of cloud time
 
 // --- one step (sim/step.c) ---
 void step_begin(struct cloud *cloud, struct txn *out);

@@ -145,6 +145,19 @@ def test_a_new_speed_counts_for_waiting_timers(start, connect):
         stream.until(lambda e: e["id"] == made["id"] and e["document"]["state"] == "running")
 
 
+def test_a_cloud_that_cannot_keep_up_with_its_clock_goes_slower_and_still_answers(start, connect):
+    api = connect(start(), timeout=60)
+    api.instance(count=50)
+    api.post("/sim/v1/chaos", {"rates": {"reboot": 100, "terminate": 100}, "limits": {"max_down": 50}}, expect=201)
+    api.patch("/sim/v1/clock", {"scale": 1000000})  # 55,000 strikes a second
+    for n in range(20):
+        before, asked = seconds(api.get("/sim/v1/clock")["now"]), time.monotonic()
+        api.instance(name=f"new-{n}")
+        now = seconds(api.get("/sim/v1/clock")["now"])
+        assert 0 < now - before < 1000000 * (time.monotonic() - asked)
+    api.post("/sim/v1/clock/freeze", expect=200)
+
+
 def test_a_running_clock_can_be_advanced_too(start, connect):
     api = connect(start(clock="real"))
     api.latency("instance.pending", "1h")

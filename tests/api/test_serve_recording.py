@@ -6,11 +6,13 @@ import random
 import signal
 import stat
 import subprocess
+import threading
+import time
 
 import pytest
 
 from harness.server import StartFailed, binary, run_serve
-from test_record_replay import log, slow, some_calls
+from test_record_replay import digest, log, slow, some_calls
 
 SEED_FILE = {"latencies": {"instance.pending": {"distribution": "fixed", "value": "5s"}},
              "instances": [{"name": "web", "zone": "mock-1a"}, {"name": "db", "zone": "mock-1b"}]}
@@ -144,6 +146,28 @@ def test_a_database_that_is_not_new_is_recorded_on_and_not_replayed_on(start, co
     with pytest.raises(StartFailed) as failed:
         start(args=["--replay", tmp_path / "run.jsonl"])
     assert failed.value.code == 2 and "--replay: needs a new database, and" in failed.value.log
+
+
+def test_an_advance_that_a_stop_cuts_short_is_recorded_as_far_as_it_came(start, connect, tmp_path):
+    kept = ["--events-kept", "10000000"]
+    server = start(args=["--record", tmp_path / "run.jsonl", *kept])
+    api, told = connect(server), []
+    api.instance(count=50)
+    api.post("/sim/v1/chaos", {"rates": {"reboot": 1000}, "limits": {"max_down": 50}}, expect=201)
+    thread = threading.Thread(target=lambda: told.append(
+        api.refuse("POST", "/sim/v1/clock/advance", {"by": "8760h"}, status=503, code="unavailable")))
+    thread.start()
+    watching, deadline = connect(server), time.monotonic() + 60
+    while watching.get("/sim/v1/clock")["now"] < "2026-01-01T01":
+        assert time.monotonic() < deadline
+    assert server.stop() == 0
+    thread.join(20)
+    came_to = told[0]["detail"].split()[-1]
+    again = connect(start(db=server.db, args=kept))
+    assert again.get("/sim/v1/clock")["now"] == came_to < "2026-06"
+    assert json.loads(lines(tmp_path / "run.jsonl")[-2]["body"]) == {"to": came_to}
+    other = connect(replayed(start, tmp_path / "two", tmp_path / "run.jsonl", args=kept))
+    assert digest(other) == digest(again)
 
 
 @pytest.fixture

@@ -58,6 +58,7 @@ printf '%s\n' '[  PASSED  ] 12 test(s).' '=== 3 passed, 1 skipped in 2.00s ===' 
 says 'passing tests are added up' 0 '20 passed, 0 failed$' "$root/scripts/count-tests" "$work/log"
 printf '%s\n' '[  PASSED  ] 12 test(s).' '[  FAILED  ] 2 test(s), listed below:' '1 failed, 3 passed in 2.00s' \
   '--- FAIL: TestA (0.00s)' '== 1 of 2 parts passed, 3 s in all' >"$work/log"
+says 'what failed is told once more' 1 $'^--- FAIL: TestA \\(0.00s\\)\n.*15 passed' "$root/scripts/count-tests" "$work/log"
 says 'failing tests are added up and fail' 1 '15 passed, 4 failed$' "$root/scripts/count-tests" "$work/log"
 printf '%s\n' '[  PASSED  ] 12 test(s).' '== 1 of 2 parts passed, 3 s in all' >"$work/log"
 says 'a part that fails without a test that does is a failure' 1 '12 passed, 0 failed$' "$root/scripts/count-tests" "$work/log"

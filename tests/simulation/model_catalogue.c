@@ -357,17 +357,9 @@ static void remember_key(struct model *m, const struct change *c)
     snprintf(k->key, sizeof(k->key), "%s", c->idempotency_key);
 }
 
-// Keys are kept for a day at least and for two at most; in between the cloud's word is taken.
-static bool is_known(const struct model *m, const struct key_of_model *key, const struct change *c)
+static bool is_known(const struct model *m, const struct key_of_model *key)
 {
-    int64_t age = key ? m->now - key->created : 0;
-    const int64_t day = INT64_C(86400000000000);
-
-    if (!key)
-        return false;
-    if (age <= day)
-        return true;
-    return age < 2 * day && (c->replayed || c->error.code == ERROR_IDEMPOTENCY);
+    return key && m->now - key->created <= INT64_C(86400000000000);
 }
 
 // It may have ended in the same batch.
@@ -392,7 +384,7 @@ enum error_code model_change(struct model *m, const struct change *c)
         return ERROR_UNAUTHORIZED;
     if (c->idempotency_key) {
         const struct key_of_model *key = find_key(m, c);
-        if (is_known(m, key, c))
+        if (is_known(m, key))
             return key->fingerprint == c->fingerprint ? ERROR_NONE : ERROR_IDEMPOTENCY;
     }
     m->cause = "api";

@@ -138,6 +138,53 @@ static void test_a_new_scale_continues_from_the_present(void **state)
     clock_free(c);
 }
 
+static void test_a_scaled_clock_stands_while_it_is_held(void **state)
+{
+    struct clock *c = start("scaled:1000000");
+    int64_t held, before;
+
+    (void)state;
+    clock_hold(c);
+    clock_hold(c);
+    held = clock_now(c);
+    wait_until_monotonic(clock_monotonic() + NS_PER_MS);
+    assert_int_equal(clock_now(c), held);
+    assert_int_equal(clock_snapshot(c).cloud_ns, held);
+    assert_false(clock_snapshot(c).frozen);
+    before = clock_monotonic();
+    assert_true(clock_monotonic_at(c, held + 60 * NS_PER_S) >= before + 60000); // not never
+    clock_advance_to(c, held + 5);
+    assert_int_equal(clock_now(c), held + 5);
+    before = clock_monotonic();
+    clock_release(c);
+    assert_true(clock_now(c) - held - 5 <=
+                (clock_monotonic() - before) * 1000000); // nothing is made up for
+    wait_until_monotonic(clock_monotonic_at(c, held + 60 * NS_PER_S));
+    assert_true(clock_now(c) >= held + 60 * NS_PER_S);
+    clock_free(c);
+}
+
+static void test_real_and_manual_clocks_cannot_be_held(void **state)
+{
+    struct clock *real = start("real"), *manual = start("manual");
+    int64_t began = clock_now(real);
+
+    (void)state;
+    clock_hold(real);
+    clock_hold(manual);
+    wait_until_monotonic(clock_monotonic_at(real, began + NS_PER_MS));
+    assert_true(clock_now(real) >= began + NS_PER_MS);
+    clock_set_scale(manual, 1000); // from here on it can
+    wait_until_monotonic(clock_monotonic() + NS_PER_MS);
+    assert_int_equal(clock_now(manual), CLOCK_MANUAL_START);
+    clock_release(manual);
+    clock_release(real);
+    wait_until_monotonic(clock_monotonic_at(manual, CLOCK_MANUAL_START + NS_PER_MS));
+    assert_true(clock_now(manual) >= CLOCK_MANUAL_START + NS_PER_MS);
+    clock_free(real);
+    clock_free(manual);
+}
+
 static void test_cloud_time_stops_at_the_end_of_2200(void **state)
 {
     struct clock *c = start("scaled:1000000");
@@ -276,6 +323,8 @@ int main(void)
         cmocka_unit_test(test_a_clock_that_stands_still_never_reaches_what_lies_ahead),
         cmocka_unit_test(test_freeze_stops_and_resume_goes_on_at_the_speed_before),
         cmocka_unit_test(test_a_new_scale_continues_from_the_present),
+        cmocka_unit_test(test_a_scaled_clock_stands_while_it_is_held),
+        cmocka_unit_test(test_real_and_manual_clocks_cannot_be_held),
         cmocka_unit_test(test_cloud_time_stops_at_the_end_of_2200),
         cmocka_unit_test(test_after_a_restart_a_running_clock_has_gone_on_and_a_frozen_one_has_not),
         cmocka_unit_test(test_clock_names_are_read),
