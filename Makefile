@@ -17,6 +17,8 @@ STEPS        ?= 10000000
 DURATION     ?= 0
 KILLS        ?= $(if $(FULL),200,20)
 PYTEST_ARGS  ?=
+SEED         ?=
+RANDOM_SEED   = $(if $(SEED),--random-seed=$(SEED))
 GO_TEST_ARGS ?=
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -197,7 +199,7 @@ test-simulation: ## random changes, crashes and failing disks against a model: S
 .PHONY: run-simulation
 run-simulation: $(SIMULATION)
 	@scripts/simulate $(SIMULATION) $(SIMULATION_STEPS)
-	@$(SIMULATION) --repeat 20 --steps $(if $(SANITIZE),200,2000)
+	@$(SIMULATION) --repeat 20 --steps $(if $(SANITIZE),200,2000) $(if $(SEED),--seed $(SEED))
 
 .PHONY: soak
 soak: $(SIMULATION) ## the simulation for as long as you like: STEPS (10 million), or DURATION seconds; SEED
@@ -209,7 +211,7 @@ $(SIMULATION): $(SIMULATION_SOURCES:%.c=$(BUILD)/%.o) $(LIBRARY)
 .PHONY: test-api
 test-api: ## black-box API and CLI tests (pytest) against the ASan build
 	@$(MAKE) SANITIZE=address all
-	MOCKCLOUD_BIN=$(CURDIR)/build-asan/mockcloud "$(PYTHON)" -m pytest -rsfE $(if $(FULL),--full) $(PYTEST_ARGS) tests/api tests/cli
+	MOCKCLOUD_BIN=$(CURDIR)/build-asan/mockcloud "$(PYTHON)" -m pytest -rsfE $(if $(FULL),--full) $(RANDOM_SEED) $(PYTEST_ARGS) tests/api tests/cli
 
 .PHONY: test-backend
 test-backend: ## the docker backend on a fake engine and, where one answers, on a real one
@@ -220,7 +222,7 @@ test-backend: ## the docker backend on a fake engine and, where one answers, on 
 tsan: ## the API tests against the ThreadSanitizer build
 	@$(MAKE) SANITIZE=thread all
 	MOCKCLOUD_BIN=$(CURDIR)/build-tsan/mockcloud TSAN_OPTIONS=exitcode=66:halt_on_error=0 \
-	    "$(PYTHON)" -m pytest -rsfE $(PYTEST_ARGS) tests/api
+	    "$(PYTHON)" -m pytest -rsfE $(RANDOM_SEED) $(PYTEST_ARGS) tests/api
 
 .PHONY: test-crash
 test-crash: ## kill -9 under a write load, KILLS times (20; 200 in test-full)

@@ -1476,7 +1476,7 @@ type Clock struct {
 	// Now Cloud time (RFC 3339, cloud time)
 	Now time.Time `json:"now"`
 
-	// Scale Cloud seconds per second; 0 while frozen or manual.
+	// Scale Cloud seconds per second; 0 while frozen or manual. Less, if what happens in the cloud takes longer than that: the clock stands while what is due is applied.
 	Scale float32 `json:"scale"`
 }
 
