@@ -23,22 +23,21 @@
 void *http_uri(void *closure, const char *uri, struct MHD_Connection *connection)
 {
     struct http_server *server = closure;
-    size_t length = strlen(uri), path = strcspn(uri, "?");
-    struct exchange *x = malloc(sizeof(*x) + length + 1);
+    struct exchange *x = malloc(sizeof(*x) + strlen(uri) + 2);
+    struct http_target target;
 
     if (!x)
         return NULL;
     memset(x, 0, sizeof(*x));
-    memcpy(x->uri, uri, length + 1);
+    http_take_target(uri, x->target, &target);
+    x->authority = target.authority;
     x->server = server;
     x->connection = connection;
     x->request.api = &server->api;
     x->request.started_ns = clock_monotonic();
     x->request.number = atomic_fetch_add_explicit(&server->requests, 1, memory_order_relaxed) + 1;
-    x->request.path = (struct span){x->uri, path};
-    x->request.query = (struct span){x->uri + path, length - path};
-    if (length > path)
-        x->request.query = (struct span){x->uri + path + 1, length - path - 1};
+    x->request.path = target.path;
+    x->request.query = target.query;
     return x;
 }
 
@@ -227,7 +226,7 @@ void http_observe(const struct exchange *x, int status)
     if (!log_enabled(LOG_DEBUG))
         return;
     snprintf(text, sizeof(text), "%d", status);
-    log_line(LOG_DEBUG, "request", "path", x->uri, "operation",
+    log_line(LOG_DEBUG, "request", "path", r->path.data, "operation",
              r->endpoint ? r->endpoint->operation : "none", "status", text, NULL);
 }
 
@@ -414,6 +413,8 @@ static enum MHD_Result begin(struct exchange *x, const char *method)
     struct error error = {0};
 
     MHD_get_connection_values_n(x->connection, MHD_HEADER_KIND, take_header, x);
+    if (x->authority)
+        x->request.headers.host = x->authority;
     x->phase = PHASE_BODY;
     if (x->has_length && x->has_coding) { // RFC 9112 6.3: where it ends is anybody's guess
         error_set(&error, ERROR_MALFORMED, "Transfer-Encoding",

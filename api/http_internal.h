@@ -60,7 +60,8 @@ struct exchange {
                               // NULL: none. In the arena, so that an exchange stays small enough
                               // for malloc's quick lists
     struct deadline deadline; // of an injected wait
-    char uri[];               // as it was sent
+    const char *authority;    // of the target; NULL: it had none
+    char target[];            // as http_take_target keeps it
 };
 
 // Effects of fault rules on connections (api/http_injection.c).
@@ -97,6 +98,15 @@ int http_listen(const char *text, const char *flag, bool anywhere, char out_host
 
 // For every daemon: its messages into our log; paths and queries left as they were sent, since we
 // decode them strictly; a lock, and a condition that waits for monotonic time.
+struct http_target {
+    const char *authority;   // NULL: the Host field has it
+    struct span path, query; // the query without its "?"
+};
+
+// Keeps the target of a request line in `out`, which has strlen(target) + 2 bytes, and takes it
+// apart: in origin form ("/path?query") or in absolute form ("http://authority/path?query", whose
+// authority counts and not the Host field; RFC 9112, 3.2.2).
+void http_take_target(const char *target, char *out, struct http_target *parts);
 void http_log_library(void *closure, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
 size_t http_keep_encoded(void *closure, struct MHD_Connection *connection, char *text);

@@ -41,8 +41,9 @@ struct asking {
     struct MHD_Connection *connection;
     enum stage phase;
     bool too_large;
-    bool under_way; // counted
-    char uri[];     // as it was sent
+    bool under_way;        // counted
+    const char *authority; // of the target; NULL: it had none
+    char target[];         // as http_take_target keeps it
 };
 
 static void one_ended(struct http_metadata *server, long *count)
@@ -58,20 +59,19 @@ static void one_ended(struct http_metadata *server, long *count)
 static void *take_uri(void *closure, const char *uri, struct MHD_Connection *connection)
 {
     struct http_metadata *server = closure;
-    size_t length = strlen(uri), path = strcspn(uri, "?");
-    struct asking *x = calloc(1, sizeof(*x) + length + 1);
+    struct asking *x = calloc(1, sizeof(*x) + strlen(uri) + 2);
+    struct http_target target;
 
     if (!x)
         return NULL;
-    memcpy(x->uri, uri, length + 1);
+    http_take_target(uri, x->target, &target);
+    x->authority = target.authority;
     x->server = server;
     x->connection = connection;
     arena_init(&x->request.arena);
     x->request.service = &server->service;
-    x->request.path = (struct span){x->uri, path};
-    x->request.query = (struct span){x->uri + path, length - path};
-    if (length > path)
-        x->request.query = (struct span){x->uri + path + 1, length - path - 1};
+    x->request.path = target.path;
+    x->request.query = target.query;
     return x;
 }
 
@@ -129,6 +129,8 @@ static enum MHD_Result begin(struct asking *x, const char *method)
 
     x->phase = STAGE_BODY;
     MHD_get_connection_values(x->connection, MHD_HEADER_KIND, take_header, x);
+    if (x->authority)
+        r->headers.host = x->authority;
     r->method = arena_strdup(&r->arena, strcmp(method, "HEAD") == 0 ? "GET" : method);
     r->peer = peer_of(x->connection);
     return MHD_YES;

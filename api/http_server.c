@@ -82,6 +82,29 @@ size_t http_keep_encoded(void *closure, struct MHD_Connection *connection, char 
     return strlen(text);
 }
 
+void http_take_target(const char *target, char *out, struct http_target *parts)
+{
+    const char *authority = strncasecmp(target, "http://", 7) == 0 ? target + 7 : NULL;
+    size_t length = authority ? strcspn(authority, "/?") : 0;
+    char *path = out;
+
+    if (authority) {
+        memcpy(out, authority, length);
+        out[length] = '\0';
+        target = authority + length;
+        path = out + length + 1;
+        if (*target != '/')
+            *path++ = '/';
+    }
+    strcpy(path, target);
+    path = authority ? out + length + 1 : out;
+    length = strcspn(path, "?");
+    parts->authority = authority ? out : NULL;
+    parts->path = (struct span){path, length};
+    path += length + (path[length] == '?');
+    parts->query = (struct span){path, strlen(path)};
+}
+
 static int start_daemon(struct http_server *server, unsigned threads, int fd, struct error *err)
 {
     unsigned flags =

@@ -1,6 +1,7 @@
 """Fixtures: every test has a fresh server of its own, on a manual clock unless it asks otherwise."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -52,7 +53,11 @@ def start(tmp_path):
     failures = []
     for server in started:
         if server.running:
-            code = server.stop()
+            try:
+                code = server.stop()
+            except subprocess.TimeoutExpired as late:
+                server.kill()
+                code = f"none: {late}"
             if code != 0:
                 failures.append(f"exit code {code}: {server.lines[-5:]}")
         server.log_entries()

@@ -1,5 +1,7 @@
 """Who may call: tokens and their scopes, projects, and where a request may come from."""
 
+import http.client
+import json
 import os
 import stat
 
@@ -193,6 +195,21 @@ def test_a_foreign_host_header_is_refused_on_open_paths_too(server, api):
 def test_loopback_host_headers_are_taken(server, api, host):
     headers = {"Host": host.format(port=server.port)}
     assert api.request("GET", "/v1/instances", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("host,target,status", [
+    ("127.0.0.1:{port}", "http://127.0.0.1:{port}/v1/zones?limit=1", 200),
+    ("evil.example", "HTTP://LOCALHOST:{port}/v1/zones?limit=1", 200),
+    ("127.0.0.1:{port}", "http://evil.example/v1/zones?limit=1", 421), ("127.0.0.1:{port}", "http:///v1/zones", 421),
+    ("127.0.0.1:{port}", "http://127.0.0.1:{port}", 404), ("127.0.0.1:{port}", "http://127.0.0.1:{port}?limit=1", 404)])
+def test_of_a_target_in_absolute_form_the_authority_counts_and_not_the_host_header(server, host, target, status):
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection.request("GET", target.format(port=server.port),
+                       headers={"Host": host.format(port=server.port), "Authorization": f"Bearer {server.token}"})
+    answer = connection.getresponse()
+    told = json.loads(answer.read())
+    assert answer.status == status and (status != 200 or len(told["items"]) == 1), told
+    connection.close()
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "https://127.0.0.1.evil.example", "file://", "http://"])

@@ -1,5 +1,6 @@
 """The metadata service in EC2's shape, as what reads it on an instance sees it."""
 
+import http.client
 import ipaddress
 import json
 import re
@@ -93,6 +94,10 @@ def test_web_pages_and_foreign_host_names_are_refused(me):
     me.get(V, expect=421, headers={"Host": "evil.example"})
     for host in ("169.254.169.254", "instance-data", "[fd00:ec2::254]:80", "localhost:1"):
         me.get(V, headers={"Host": host})
+    connection = http.client.HTTPConnection("127.0.0.1", me.http.base_url.port, timeout=20)
+    connection.request("GET", f"http://evil.example{V}")  # absolute form: its authority counts
+    assert connection.getresponse().status == 421
+    connection.close()
 
 
 # -- what is said ---------------------------------------------------------------------------------
