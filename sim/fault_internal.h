@@ -30,7 +30,10 @@ struct fault_rule {
     struct bucket bucket;
 };
 
-// The rules that stand, and those that the open transaction adds or removes.
+struct fault_index;
+
+// --- all rules (sim/faults.c) ---
+// Those that stand, and those that the open transaction adds or removes.
 struct faults;
 
 struct faults *faults_new(uint64_t seed); // NULL: out of memory
@@ -47,10 +50,11 @@ void faults_truncate(struct faults *f, size_t mark);
 void faults_publish(struct faults *f);
 // The counters of a rule that stands; unchanged when it does not. Any thread.
 bool faults_current(struct faults *f, const char *id, struct fault_counts *out, int64_t *out_times);
+bool faults_any(struct faults *f);
+// Those that stand, given back with fault_index_release; NULL: none.
+struct fault_index *faults_acquire(struct faults *f);
 
-// Rules that the operation on a resource of this kind may meet (-1: of none), of one index; the
-// reference is given back with fault_index_release.
-struct fault_index;
+// --- the index (sim/fault_index.c) ---
 // What most rules differ by, side by side, so that a thousand of them are passed over quickly.
 struct fault_key {
     int64_t project;  // 0: any
@@ -68,12 +72,29 @@ struct fault_list {
     const uint32_t *heads, *nexts; // 1 + position; 0: the end
     uint32_t mask;                 // of heads
 };
-bool faults_any(struct faults *f);
-struct fault_index *faults_acquire(struct faults *f); // NULL: no rules
-void fault_index_release(struct fault_index *index);
-uint32_t fault_hash(const char *text); // never 0
-struct fault_list fault_index_find(struct fault_index *index, const char *operation, int kind);
 
+#define FAULT_BUCKETS 64 // of operations, a power of two
+
+struct fault_entry;
+struct fault_index {
+    atomic_int references;
+    struct fault_rule **rules; // in order of creation; a reference each
+    size_t count;
+    pthread_mutex_t lock; // of whoever adds entries
+    _Atomic(struct fault_entry *) buckets[FAULT_BUCKETS];
+};
+
+struct fault_index *fault_index_new(size_t capacity);
+void fault_index_release(struct fault_index *index); // NULL allowed
+// Takes over the reference. Only while nobody else knows the index.
+void fault_index_add(struct fault_index *index, struct fault_rule *rule);
+// NULL: it is not there, or there is no index.
+struct fault_rule *fault_index_rule(const struct fault_index *index, int64_t seq);
+// Rules that the operation on a resource of this kind may meet (-1: of none).
+struct fault_list fault_index_find(struct fault_index *index, const char *operation, int kind);
+uint32_t fault_hash(const char *text); // never 0
+
+// --- a rule (sim/fault_rule.c) ---
 void fault_rule_keep(struct fault_rule *rule);
 void fault_rule_release(struct fault_rule *rule);
 // `before`: the rule that it takes the place of, whose counters go on; NULL: none, and they go on
@@ -81,7 +102,8 @@ void fault_rule_release(struct fault_rule *rule);
 struct fault_rule *fault_rule_new(uint64_t seed, const struct fault *fault,
                                   const struct fault_rule *before);
 
-// Firings of the writer itself, written after the step that they belong to has ended.
+// --- firings ---
+// Of the writer itself, written after the step that they belong to has ended.
 void faults_note_fired(struct faults *f, struct fault_rule *rule, const char *operation,
                        enum cause_type cause, int64_t matched, int64_t fired);
 bool faults_any_fired(const struct faults *f);
