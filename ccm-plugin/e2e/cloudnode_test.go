@@ -56,12 +56,12 @@ func TestCN1_OneUpdateInitialisesANodeAndKeepsItsOtherTaints(t *testing.T) {
 }
 
 func TestCN2_AFailureKeepsTheTaintAndHealsByItself(t *testing.T) {
-	name := "cn2"
-	instance := newInstance(t, api.InstanceCreate{Name: &name})
+	// Before the instance is there: the CCM's cache would know it from the stream, and ask nobody.
 	clear := env.proxy.Inject(testserver.Fault{Path: "/v1/", Status: 503})
 	defer clear()
 	env.proxy.CutStreams()
-	m := machineOf(t, instance)
+	name := "cn2"
+	m := machineOf(t, newInstance(t, api.InstanceCreate{Name: &name}))
 	observe(t, 4, func() (bool, string) {
 		node := m.node()
 		return node != nil && tainted(node, cloudproviderapi.TaintExternalCloudProvider), describe(node)
