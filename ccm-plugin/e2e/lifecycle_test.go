@@ -133,10 +133,13 @@ func TestB3_NoNodeIsDeletedWhileTheCloudFailsOrIsSilent(t *testing.T) {
 		machines = append(machines, m)
 	}
 	gone := machines[3]
+	clear := func() {}
+	defer func() { clear() }()
 	for _, fault := range []testserver.Fault{{Status: 500}, {Status: 404, NotProblem: true}, {Drop: true}, {Delay: time.Minute}} {
 		fault.Path = "/v1/"
-		clear := env.proxy.Inject(fault)
-		defer clear()
+		last := clear
+		clear = env.proxy.Inject(fault)
+		last() // only now: in between the cloud would say that one is gone
 		env.proxy.CutStreams()
 		for _, m := range machines {
 			m.ready(corev1.ConditionFalse)
@@ -160,8 +163,8 @@ func TestB3_NoNodeIsDeletedWhileTheCloudFailsOrIsSilent(t *testing.T) {
 		if now := env.ccm.counter(cloudCalls, `result="error"`); now <= failed {
 			t.Fatalf("no failed call was seen with %+v, this has proved nothing", fault)
 		}
-		clear()
 	}
+	clear()
 	gone.gone()
 	for _, m := range machines[:3] {
 		if m.node() == nil {
