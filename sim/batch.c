@@ -69,7 +69,7 @@ static void reload(struct cloud *cloud, struct error *err)
     if (cloud->ledger.tokens_changed && tokens_reload(cloud, err) < 0) {
         log_line(LOG_ERROR, "tokens could not be read", "error", err->message, NULL);
     }
-    if (cloud->ledger.rates_changed && rates_reload(cloud, err) < 0) {
+    if (cloud->ledger.rates_changed && rates_reload(cloud, false, err) < 0) {
         log_line(LOG_ERROR, "rate limits could not be read", "error", err->message, NULL);
     }
     if (cloud->ledger.project_ended) {

@@ -190,8 +190,9 @@ void encode_clock(struct cloud *cloud, struct json_writer *w);
 void encode_clock_at(const struct clock_view *view, struct json_writer *w);
 // Reads projects and tokens into memory.
 int tokens_reload(struct cloud *cloud, struct error *err);
-// Reads the rate limits of projects into memory; a bucket whose rule stays keeps its level.
-int rates_reload(struct cloud *cloud, struct error *err);
+// Reads the rate limits of projects into memory; a bucket whose rule stays keeps its level, or
+// `anew` starts full.
+int rates_reload(struct cloud *cloud, bool anew, struct error *err);
 // The project of this name; ERROR_NOT_FOUND names it (sim/project.c).
 int project_load(struct txn *t, const char *name, struct resource **out, struct error *err);
 // Writes the project's quotas, anew or changed (sim/quota.c).

@@ -146,13 +146,16 @@ static int load(void *context, const struct row *row, struct error *err)
     return 0;
 }
 
-int rates_reload(struct cloud *cloud, struct error *err)
+int rates_reload(struct cloud *cloud, bool anew, struct error *err)
 {
     struct reading reading = {.cloud = cloud};
     struct rates *rates = cloud->rates;
 
     arena_init(&reading.arena);
     pthread_rwlock_wrlock(&rates->lock);
+    if (anew) {
+        drop(rates, true);
+    }
     for (size_t i = 0; i < SLOTS; i++) {
         for (struct limiter *l = rates->slots[i]; l != NULL; l = l->next) {
             l->stands = false;

@@ -10,7 +10,7 @@ int cloud_reload(struct cloud *cloud, struct error *err)
 
     rc = rc < 0 ? rc : usage_load(cloud, err);
     rc = rc < 0 ? rc : tokens_reload(cloud, err);
-    rc = rc < 0 ? rc : rates_reload(cloud, err);
+    rc = rc < 0 ? rc : rates_reload(cloud, true, err);
     rc = rc < 0 ? rc : faults_load(cloud, err);
     news_batch_truncate(&cloud->pending, 0); // nobody has watched what a new database begins with
     cloud->trimmed_idempotency_ns = 0;

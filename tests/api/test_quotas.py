@@ -125,6 +125,17 @@ def test_counts_and_limits_survive_a_restart(start, connect, tmp_path):
     again.refuse("POST", f"/v1/instances/{gone['id']}/start", status=503, code="insufficient_capacity")
 
 
+def test_a_restored_cloud_begins_with_full_buckets(team, api, tmp_path):
+    tenant = team(rates={"read": {"rate": 1, "burst": 1}})
+    file = api.save(tmp_path / "before.db")
+    api.advance("1h")
+    tenant.get("/v1/project")
+    tenant.refuse("GET", "/v1/project", status=429, code="throttled")
+    api.restore(file)
+    tenant.get("/v1/project")
+    tenant.refuse("GET", "/v1/project", status=429, code="throttled")
+
+
 def test_many_at_once_never_exceed_a_quota(team, server, connect):
     tenant = team(instances=50)
     token = tenant.http.headers["Authorization"].split()[1]
