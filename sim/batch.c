@@ -116,6 +116,7 @@ void batch_undo(struct cloud *cloud, const struct txn_mark *mark)
     store_rollback(cloud->store);
     news_batch_truncate(&cloud->pending, 0);
     faults_truncate(cloud->faults, 0);
+    faults_asked_end(cloud->faults, true);
     usage_undo(cloud->usage, 0);
     step_drop_deferred(cloud, NULL);
     cloud->ledger = mark->ledger;
@@ -124,6 +125,7 @@ void batch_undo(struct cloud *cloud, const struct txn_mark *mark)
 int batch_finish(struct cloud *cloud, const struct txn_mark *mark, int rc, struct error *err)
 {
     rc = rc < 0 || !cloud->ledger.due_moved ? rc : due_look_up(cloud, err);
+    rc = rc < 0 ? rc : faults_write_asked(cloud, err);
     rc = rc < 0 ? rc : trim(cloud, err);
     rc = rc < 0 ? rc : ledger_save(cloud, err);
     rc = rc < 0 ? rc : store_commit(cloud->store, err);
@@ -135,6 +137,7 @@ int batch_finish(struct cloud *cloud, const struct txn_mark *mark, int rc, struc
     if (cloud->ledger.tokens_changed || cloud->ledger.rates_changed) {
         reload(cloud, err);
     }
+    faults_asked_end(cloud->faults, false);
     faults_publish(cloud->faults);
     outbox_committed(cloud);
     usage_commit(cloud->usage);

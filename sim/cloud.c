@@ -111,6 +111,10 @@ static void stop_writer(struct cloud *cloud)
     if (!cloud->stepped) {
         pthread_join(cloud->writer, NULL);
     }
+    if (faults_write_matched(cloud, &err) < 0) {
+        log_line(LOG_WARN, "matches of fault rules could not be saved", "error", err.message, NULL);
+    }
+    memset(&err, 0, sizeof(err));
     if (clock_save(cloud, &err) < 0) {
         log_line(LOG_WARN, "the clock could not be saved", "error", err.message, NULL);
     }

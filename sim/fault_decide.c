@@ -268,6 +268,9 @@ static bool ask(struct cloud *cloud, struct asking *a, struct fault_rule *rule,
     if (!matches(a, rule) || !is_time(cloud, a->call, when)) {
         return false;
     }
+    if (a->call->txn != NULL) {
+        faults_note_asked(cloud->faults, rule);
+    }
     int64_t ordinal = atomic_fetch_add(&rule->counters->matched, 1) + 1;
     if (!is_turn(when, ordinal, rule->seed)) {
         return false;

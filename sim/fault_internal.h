@@ -14,6 +14,7 @@ struct fault_counters {
     atomic_llong matched, fired, last_fired_ns;
     atomic_int queued;  // firings on their way to the writer
     atomic_bool behind; // some were not sent: the next one takes the counters as they are
+    bool asked;         // the writer's: in the open batch
 };
 
 // A rule that stands. All but the counters is immutable; whoever keeps a pointer holds a reference.
@@ -112,6 +113,15 @@ int faults_write_fired(struct cloud *cloud, struct error *err);
 // and the event that says so. A rule that is gone meanwhile is passed over.
 int fault_write_firing(struct cloud *cloud, struct fault_rule *rule, const char *operation,
                        enum cause_type cause, int64_t matched, int64_t fired, struct error *err);
+
+// --- counters of what the writer asks about ---
+// They belong to the batch: written with it, and put back when it is undone, with the firings.
+void faults_note_asked(struct faults *f, struct fault_rule *rule); // before it is counted
+int faults_write_asked(struct cloud *cloud, struct error *err);
+void faults_asked_end(struct faults *f, bool undone);
+// Of all rules that stand, for another start.
+int faults_write_matched(struct cloud *cloud, struct error *err);
+int fault_forget_matched(struct txn *t, int64_t seq, struct error *err); // of one that goes
 
 // A firing of a recording, with the counters that it had then. ERROR_NOT_FOUND: no such rule.
 int fault_fire_again(struct cloud *cloud, const char *id, const char *operation, int64_t matched,

@@ -158,6 +158,9 @@ int fault_remove(struct txn *t, struct resource *r, struct error *err)
 
     if (rc == 0) {
         faults_note_delete(t->cloud->faults, r->seq);
+        rc = fault_forget_matched(t, r->seq, err);
+    }
+    if (rc == 0) {
         rc = fault_ends(t, (struct fault *)r, err);
     }
     return rc;

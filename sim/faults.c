@@ -3,6 +3,8 @@
 #include "sim/cloud_internal.h"
 #include "sim/fault_internal.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +20,11 @@ struct firing {
     int64_t matched, fired;
 };
 
+struct asked { // by the writer in the open batch, with the counters as they were before
+    struct fault_rule *rule;
+    int64_t matched, fired, last_fired_ns;
+};
+
 struct faults {
     uint64_t seed;
     atomic_bool any; // rules stand
@@ -29,6 +36,8 @@ struct faults {
     size_t note_count, note_capacity;
     struct firing *firings;
     size_t firing_count, firing_capacity;
+    struct asked *asked;
+    size_t asked_count, asked_capacity;
 };
 
 // Room for one more; an out-of-memory ends the process, as in arenas.
@@ -221,21 +230,134 @@ struct faults *faults_new(uint64_t seed)
     return f;
 }
 
+static void drop_firings(struct faults *f)
+{
+    while (f->firing_count > 0) {
+        fault_rule_release(f->firings[--f->firing_count].rule);
+    }
+}
+
 void faults_free(struct faults *f)
 {
     if (f == NULL) {
         return;
     }
     faults_truncate(f, 0);
-    while (f->firing_count > 0) {
-        fault_rule_release(f->firings[--f->firing_count].rule);
-    }
+    drop_firings(f);
+    faults_asked_end(f, false);
     fault_index_release(f->index);
     pthread_rwlock_destroy(&f->lock);
     free(f->notes);
     free(f->firings);
+    free(f->asked);
     free(f);
 }
+
+// --- matches since the last firing ---
+//
+// They are in no event, so not in the record: a number of their own beside it.
+
+#define KEY_MAX 48
+
+static void matched_key(char key[KEY_MAX], int64_t seq)
+{
+    snprintf(key, KEY_MAX, "fault.%" PRId64 ".matched", seq);
+}
+
+static int write_matched(struct cloud *cloud, const struct fault_rule *rule, struct error *err)
+{
+    int64_t matched = atomic_load(&rule->counters->matched);
+    char key[KEY_MAX];
+
+    matched_key(key, rule->fault->r.seq);
+    return matched == 0 ? 0 : store_meta_set_int(cloud->store, key, matched, err);
+}
+
+static int read_matched(struct cloud *cloud, struct fault *fault, struct error *err)
+{
+    char key[KEY_MAX];
+    int64_t matched = 0;
+
+    matched_key(key, fault->r.seq);
+    int rc = store_meta_get_int(cloud->store, key, &matched, err);
+    if (matched > fault->counts.matched) {
+        fault->counts.matched = matched;
+    }
+    return rc;
+}
+
+int fault_forget_matched(struct txn *t, int64_t seq, struct error *err)
+{
+    char key[KEY_MAX];
+
+    matched_key(key, seq);
+    return store_meta_delete(t->store, key, err);
+}
+
+int faults_write_matched(struct cloud *cloud, struct error *err)
+{
+    const struct fault_index *index = cloud->faults->index;
+    int rc = index == NULL ? 0 : store_begin(cloud->store, err);
+
+    if (index == NULL || rc < 0) {
+        return rc;
+    }
+    for (size_t i = 0; rc == 0 && i < index->count; i++) {
+        rc = write_matched(cloud, index->rules[i], err);
+    }
+    if (rc < 0) {
+        store_rollback(cloud->store);
+        return rc;
+    }
+    return store_commit(cloud->store, err);
+}
+
+void faults_note_asked(struct faults *f, struct fault_rule *rule)
+{
+    struct fault_counters *c = rule->counters;
+
+    if (c->asked) {
+        return;
+    }
+    c->asked = true;
+    f->asked = grow(f->asked, f->asked_count, &f->asked_capacity, sizeof(*f->asked));
+    fault_rule_keep(rule);
+    f->asked[f->asked_count++] = (struct asked){
+        rule, atomic_load(&c->matched), atomic_load(&c->fired), atomic_load(&c->last_fired_ns)};
+}
+
+int faults_write_asked(struct cloud *cloud, struct error *err)
+{
+    struct faults *f = cloud->faults;
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < f->asked_count; i++) {
+        if (standing(f, f->asked[i].rule->fault->r.seq) != NULL) {
+            rc = write_matched(cloud, f->asked[i].rule, err);
+        }
+    }
+    return rc;
+}
+
+void faults_asked_end(struct faults *f, bool undone)
+{
+    while (f->asked_count > 0) {
+        const struct asked *asked = &f->asked[--f->asked_count];
+        struct fault_counters *c = asked->rule->counters;
+        if (undone) {
+            atomic_store(&c->matched, asked->matched);
+            atomic_store(&c->fired, asked->fired);
+            atomic_store(&c->last_fired_ns, asked->last_fired_ns);
+        }
+        c->asked = false;
+        fault_rule_release(asked->rule);
+    }
+    if (undone) {
+        drop_firings(f);
+    }
+}
+
+// --- loading ---
 
 static int load_one(void *context, const struct row *row, struct error *err)
 {
@@ -244,11 +366,12 @@ static int load_one(void *context, const struct row *row, struct error *err)
 
     arena_init(&arena);
     struct resource *r = record_from_row(KIND_FAULT, row, &arena, err);
-    if (r != NULL) {
+    int rc = r == NULL ? -ERROR_INTERNAL : read_matched(cloud, (struct fault *)r, err);
+    if (rc == 0) {
         faults_note_put(cloud->faults, (struct fault *)r);
     }
     arena_fini(&arena);
-    return r == NULL ? -ERROR_INTERNAL : 0;
+    return rc;
 }
 
 int faults_load(struct cloud *cloud, struct error *err)

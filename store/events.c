@@ -252,6 +252,17 @@ int store_meta_set_int(struct store *s, const char *key, int64_t value, struct e
     return statement_run(&s->c, st, err);
 }
 
+int store_meta_delete(struct store *s, const char *key, struct error *err)
+{
+    sqlite3_stmt *st;
+    int result = statement_get(&s->c, USE_META_DELETE, "DELETE FROM meta WHERE key = ?1", &st, err);
+
+    if (result < 0)
+        return result;
+    bind_text(st, 1, key);
+    return statement_run(&s->c, st, err);
+}
+
 int store_meta_set_double(struct store *s, const char *key, double value, struct error *err)
 {
     sqlite3_stmt *st;

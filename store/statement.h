@@ -81,6 +81,7 @@ enum statement_use {
     USE_TOKENS_DELETE,
     USE_META_GET,
     USE_META_SET,
+    USE_META_DELETE,
     USE_OUTBOX_PUT,
     USE_OUTBOX_DELETE,
     USE_OUTBOX_GET,

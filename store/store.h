@@ -268,6 +268,7 @@ int store_tokens_each(struct store *s,
 int store_meta_get_int(struct store *s, const char *key, int64_t *inout,
                        struct error *err); // unset: kept
 int store_meta_set_int(struct store *s, const char *key, int64_t value, struct error *err);
+int store_meta_delete(struct store *s, const char *key, struct error *err);
 int store_meta_get_double(struct store *s, const char *key, double *inout, struct error *err);
 int store_meta_set_double(struct store *s, const char *key, double value, struct error *err);
 

@@ -127,6 +127,37 @@ def test_what_is_stuck_survives_a_restart_and_is_let_go_after_it(start, connect,
     assert state(api, one) == "terminated"
 
 
+def test_a_rule_counts_once_though_a_step_of_the_same_batch_is_undone(api):
+    api.latency("instance.pending", "10s")
+    one = api.instance(name="one")
+    stuck = rule(api, "instance.pending", {"stuck_transition": {}}, times=1)
+    api.post("/sim/v1/scenarios", {"scenario": {"name": "undone", "steps": [
+        {"after": "20s", "may_fail": True, "do": [{"create": {"name": "two"}}, {"terminate": {"name": "nobody"}}]}]}},
+        expect=201)
+    api.advance("1m")
+    assert state(api, one) == "pending"
+    told = api.get(f"/sim/v1/faults/{stuck}/stats")
+    assert (told["matched"], told["fired"]) == (1, 1)
+    assert api.get(f"/sim/v1/faults/{stuck}")["stats"] == told
+
+
+def test_matches_without_a_firing_survive_a_kill_and_a_restore(start, connect, tmp_path):
+    server = start()
+    api = connect(server)
+    third = rule(api, "instances.create", {"exhausted": {"what": "capacity"}}, every=3)
+    api.instance()
+    server.kill()
+    api = connect(server.start())
+    api.instance()
+    file = api.save(tmp_path / "snapshot.db")
+    for _ in range(2):
+        assert api.get(f"/sim/v1/faults/{third}/stats")["matched"] == 2
+        api.refuse("POST", "/v1/instances", {}, status=503, code="insufficient_capacity")
+        api.instance()
+        api.restore(file)
+    forget(api, third)
+
+
 # -- failed transitions -------------------------------------------------------------------------------
 
 def test_provisioning_fails_with_a_reason(api):

@@ -131,6 +131,18 @@ def test_rules_and_their_counts_survive_a_kill(start, connect):
                                 "last_fired_at": stats(api, rule)["last_fired_at"]}
 
 
+def test_matches_without_a_firing_survive_a_stop(start, connect):
+    server = start()
+    api = connect(server)
+    rule = fault(api, "instances.list", {"error": {"status": 503}}, when={"every": 3})
+    for _ in range(2):
+        api.get("/v1/instances")
+    assert server.stop() == 0
+    api = connect(server.start())
+    assert stats(api, rule)["matched"] == 2
+    api.refuse("GET", "/v1/instances", status=503, code="unavailable")
+
+
 ERROR = {"error": {"status": 503}}
 REFUSED = [
     ({"match": {"operations": ["instances.lst"]}, "effect": ERROR}, "match.operations[0]"),
