@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define FIRST_MODE_KEY "clock.first_mode"
+
 static int note_time(void *context, const struct event *event)
 {
     *(int64_t *)context = event->time_ns;
@@ -132,6 +134,8 @@ static void note_first_clock(struct cloud *cloud, const struct cloud_config *con
     }
 }
 
+// The flags fit the clock that the database has, or the one that it began with: a change of the
+// clock by request does not keep the server from being started again.
 static int open_clock(struct cloud *cloud, const struct cloud_config *config, bool is_new,
                       struct error *err)
 {
@@ -139,10 +143,13 @@ static int open_clock(struct cloud *cloud, const struct cloud_config *config, bo
     struct clock_state state = config->clock;
 
     int rc = clock_load(cloud, &state, err);
+    int64_t first = (int64_t)state.mode;
+    rc = rc < 0 ? rc : store_meta_get_int(cloud->store, FIRST_MODE_KEY, &first, err);
     if (rc < 0) {
         return rc;
     }
-    if (!is_new && config->has_clock && state.mode != config->clock.mode) {
+    if (!is_new && config->has_clock && state.mode != config->clock.mode &&
+        first != (int64_t)config->clock.mode) {
         return error_set(err, ERROR_INVALID, "clock", "this database has a %s clock, not %s",
                          modes[state.mode], modes[config->clock.mode]);
     }
@@ -183,6 +190,9 @@ static int create(struct cloud *cloud, struct error *err)
                     .cause = CAUSE_SEED};
     rc = store_meta_set_int(cloud->store, "seed", (int64_t)cloud->seed, err);
     rc = rc < 0 ? rc : clock_save(cloud, err);
+    rc = rc < 0 ? rc
+                : store_meta_set_int(cloud->store, FIRST_MODE_KEY,
+                                     (int64_t)clock_snapshot(cloud->clock).mode, err);
     rc = rc < 0 ? rc : catalog_seed(&t, err);
     rc = rc < 0 ? rc : ledger_save(cloud, err);
     if (rc < 0) {

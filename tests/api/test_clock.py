@@ -158,6 +158,18 @@ def test_a_cloud_that_cannot_keep_up_with_its_clock_goes_slower_and_still_answer
     api.post("/sim/v1/clock/freeze", expect=200)
 
 
+@pytest.mark.parametrize("flag", ["manual", "real"])
+def test_a_clock_that_was_given_a_speed_goes_on_when_the_server_starts_again_with_the_same_flags(start, connect, flag):
+    server = start(clock=flag)
+    assert connect(server).patch("/sim/v1/clock", {"scale": 60})["mode"] == "scaled"
+    assert server.stop() == 0
+    api = connect(server.start())
+    clock = api.get("/sim/v1/clock")
+    assert clock["mode"] == "scaled" and clock["scale"] == 60
+    api.reset()
+    assert api.get("/sim/v1/clock")["mode"] == flag
+
+
 def test_a_running_clock_can_be_advanced_too(start, connect):
     api = connect(start(clock="real"))
     api.latency("instance.pending", "1h")
