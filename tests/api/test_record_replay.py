@@ -248,6 +248,35 @@ def test_a_server_that_stops_ends_a_replay(start, connect, tmp_path, api):
     assert "stopped after line" in told[0]["detail"]
 
 
+def of_a_long_advance(api):
+    """A recording that takes longer to replay than anybody waits."""
+    record(api)
+    api.instance(count=50)
+    api.post("/sim/v1/chaos", {"rates": {"reboot": 1000, "terminate": 1000}, "limits": {"max_down": 50}}, expect=201)
+    api.advance("1s")
+    *lines, _ = recording(api).splitlines()
+    return b"\n".join([*lines[:-1], lines[-1].replace(b"1s", b"8760h"), b""])
+
+
+def test_a_server_that_stops_in_a_long_advance_of_a_replay_tells_no_difference(start, connect, tmp_path, api):
+    content = of_a_long_advance(api)
+    (tmp_path / "two").mkdir()
+    server, told = start(directory=tmp_path / "two"), []
+    other, watching = connect(server), connect(server)
+    thread = threading.Thread(target=lambda: told.append(other.refuse(
+        "POST", "/sim/v1/replay", content=content, headers=TYPE, status=503, code="unavailable")))
+    thread.start()
+    deadline = time.monotonic() + 20
+    while watching.get("/sim/v1/clock")["now"] < "2026-01-01T01":
+        assert time.monotonic() < deadline
+    assert server.stop() == 0
+    thread.join(20)
+    assert "stopped after line" in told[0]["detail"]
+    server.start()
+    clock = connect(server).get("/sim/v1/clock")
+    assert clock["now"] < "2026-06" and clock["frozen"]  # it stands where the replay came to
+
+
 def test_start_stop_and_status(api):
     assert api.get("/sim/v1/recording") == {"state": "none", "lines": 0}
     api.refuse("GET", "/sim/v1/recording/file", status=409, code="illegal_transition")
