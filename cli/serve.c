@@ -9,9 +9,9 @@
 #include "cli/serve_options.h"
 #include "cli/serve_recording.h"
 #include "cli/serve_seed.h"
+#include "cli/serve_signals.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -27,30 +27,6 @@ static int complain(const struct error *err)
     if (err->code == ERROR_UNKNOWN_FIELD || (err->code == ERROR_INVALID && err->field[0] == '-'))
         return EXIT_WRONG_USE;
     return EXIT_FAILED;
-}
-
-// --- signals ---
-
-static void block_signals(sigset_t *out)
-{
-    sigemptyset(out);
-    sigaddset(out, SIGTERM);
-    sigaddset(out, SIGINT);
-    pthread_sigmask(SIG_BLOCK, out, NULL); // before threads start: they inherit it
-    signal(SIGPIPE, SIG_IGN);
-}
-
-// The first signal ends the wait; from then on a second one ends the process.
-static void wait_for_signal(const sigset_t *signals)
-{
-    int number = 0;
-
-    while (sigwait(signals, &number) != 0)
-        ;
-    log_line(LOG_INFO, "shutting down", "signal", strsignal(number), NULL);
-    signal(SIGTERM, SIG_DFL);
-    signal(SIGINT, SIG_DFL);
-    pthread_sigmask(SIG_UNBLOCK, signals, NULL);
 }
 
 // --- the cloud ---
@@ -129,10 +105,11 @@ static int open_new(const struct serve_options *o, const struct cloud_config *co
 }
 
 static int open_old(const struct serve_options *o, const struct cloud_config *config,
-                    struct cloud **out, struct error *err)
+                    struct serve_signals *signals, struct cloud **out, struct error *err)
 {
     int result = cloud_open(config, out, err);
 
+    serve_signals_cloud(signals, *out); // it may have much to catch up with
     if (result == 0 && o->seed_file)
         log_line(LOG_INFO, "the database is not new: the seed file is not applied", "file",
                  o->seed_file, NULL);
@@ -153,8 +130,9 @@ static int check_listen(const struct serve_options *o, struct error *err)
 }
 
 // *out is to be closed by the caller, whatever the result; *b lives at least as long.
-static int open_cloud(const struct serve_options *o, struct arena *arena, struct beginning *b,
-                      struct cloud **out, struct error *err)
+static int open_cloud(const struct serve_options *o, struct arena *arena,
+                      struct serve_signals *signals, struct beginning *b, struct cloud **out,
+                      struct error *err)
 {
     bool is_new = strcmp(o->db, ":memory:") == 0 || access(o->db, F_OK) < 0;
     struct cloud_config config;
@@ -175,7 +153,10 @@ static int open_cloud(const struct serve_options *o, struct arena *arena, struct
     result = serve_recording_prepare(o, is_new, &config, err);
     if (result < 0)
         return result;
-    return is_new ? open_new(o, &config, arena, out, err) : open_old(o, &config, out, err);
+    result =
+        is_new ? open_new(o, &config, arena, out, err) : open_old(o, &config, signals, out, err);
+    serve_signals_cloud(signals, *out);
+    return result;
 }
 
 // --- the servers ---
@@ -206,7 +187,7 @@ static int start_metadata(const struct serve_options *o, struct cloud *cloud,
 }
 
 static int run(const struct serve_options *o, struct cloud *cloud, const char *token,
-               const sigset_t *signals, struct error *err)
+               struct serve_signals *signals, struct error *err)
 {
     struct http_config config = {.listen = o->listen,
                                  .allowed_hosts = o->allowed_hosts,
@@ -228,7 +209,7 @@ static int run(const struct serve_options *o, struct cloud *cloud, const char *t
     }
     cloud_set_address(cloud, http_server_address(server));
     log_line(LOG_INFO, "listening", "address", http_server_address(server), "db", o->db, NULL);
-    wait_for_signal(signals);
+    serve_signals_wait(signals);
     http_metadata_stop(metadata);
     http_server_stop(server);
     return 0;
@@ -263,38 +244,53 @@ static int attach(const struct serve_options *o, struct cloud *cloud, struct doc
     return result == 0 && o->forward == FORWARD_TCP ? forward_start(cloud, forward, err) : result;
 }
 
-static int serve(const struct serve_options *o, struct arena *arena, struct error *err)
+static int serve_until(const struct serve_options *o, struct serve_signals *signals,
+                       struct arena *arena, struct error *err)
 {
     struct cloud *cloud = NULL;
     struct docker *docker = NULL;
     struct forward *forward = NULL;
     struct beginning beginning = {0};
     char token[TOKEN_FILE_MAX];
-    sigset_t signals;
     int result, recording = 0;
 
-    log_setup(o->log_format, o->log_level);
-    block_signals(&signals);
     json_object_seed(0); // jansson draws it on first use, which threads would race for
     result = token_file_load(o->token_file, token, err);
     if (result == 0)
-        result = open_cloud(o, arena, &beginning, &cloud, err);
+        result = open_cloud(o, arena, signals, &beginning, &cloud, err);
     if (result == 0)
-        result = recording = serve_replay(o, cloud, &signals, err);
+        result = recording = serve_replay(o, cloud, signals, err);
     if (result == 0)
         result = attach(o, cloud, &docker, &forward, err);
     if (result == 0)
         result = recording = serve_record(o, beginning.is_new, cloud, err);
     if (result == 0)
-        result = run(o, cloud, token, &signals, err);
+        result = run(o, cloud, token, signals, err);
     forward_stop(forward);
     docker_stop(docker);
     if (cloud)
         serve_recording_end(o, cloud);
+    serve_signals_cloud(signals, NULL);
     cloud_close(cloud);
     if (recording < 0 && beginning.is_new)
         take_back(o->db, arena);
     json_decref(beginning.seed);
+    return result;
+}
+
+static int serve(const struct serve_options *o, struct arena *arena, struct error *err)
+{
+    struct serve_signals signals;
+    int result;
+
+    log_setup(o->log_format, o->log_level);
+    result = serve_signals_start(&signals, err);
+    if (result < 0)
+        return result;
+    result = serve_until(o, &signals, arena, err);
+    if (result == -ERROR_UNAVAILABLE && !o->replay && serve_signals_stopped(&signals))
+        result = 0; // it was still catching up
+    serve_signals_end(&signals);
     return result;
 }
 

@@ -66,13 +66,12 @@ int serve_recording_prepare(const struct serve_options *o, bool is_new, struct c
 
 struct replay_watch {
     const char *file;
-    const sigset_t *signals;
+    struct serve_signals *signals;
     int64_t tell_ns; // when to say next how far it is
 };
 
 static bool go_on(void *context, int64_t line)
 {
-    static const struct timespec at_once = {0};
     struct replay_watch *w = context;
     int64_t now = clock_monotonic();
     char lines[24];
@@ -82,10 +81,10 @@ static bool go_on(void *context, int64_t line)
         log_line(LOG_INFO, "replaying", "file", w->file, "lines", lines, NULL);
         w->tell_ns = now + TELL_NS;
     }
-    return sigtimedwait(w->signals, NULL, &at_once) < 0;
+    return !serve_signals_stopped(w->signals);
 }
 
-int serve_replay(const struct serve_options *o, struct cloud *cloud, const sigset_t *signals,
+int serve_replay(const struct serve_options *o, struct cloud *cloud, struct serve_signals *signals,
                  struct error *err)
 {
     struct replay_watch watch = {.file = o->replay, .signals = signals};

@@ -3,17 +3,16 @@
 #define CLI_SERVE_RECORDING_H
 
 #include "cli/serve_options.h"
+#include "cli/serve_signals.h"
 #include "sim/cloud.h"
-
-#include <signal.h>
 
 // Before the database is opened: what cannot be is refused, naming the flag. A new database whose
 // beginning is recorded, or that is to be like one that was, begins with its clock frozen.
 int serve_recording_prepare(const struct serve_options *o, bool is_new, struct cloud_config *inout,
                             struct error *err);
-// Once it has what it begins with, before it is served. Nothing unless the flag was given. One of
-// these signals, which are blocked, ends a replay.
-int serve_replay(const struct serve_options *o, struct cloud *cloud, const sigset_t *signals,
+// Once it has what it begins with, before it is served. Nothing unless the flag was given. A signal
+// ends a replay.
+int serve_replay(const struct serve_options *o, struct cloud *cloud, struct serve_signals *signals,
                  struct error *err);
 int serve_record(const struct serve_options *o, bool is_new, struct cloud *cloud,
                  struct error *err);

@@ -7,6 +7,7 @@ import signal
 import socket
 import sqlite3
 import stat
+import subprocess
 import threading
 from pathlib import Path
 
@@ -292,6 +293,34 @@ def test_a_signal_ends_the_server_cleanly_with_streams_open(start, connect, sign
     assert all(stream.event() for stream in streams)
     assert server.stop(signum=signum) == 0
     assert all(stream.event() is None for stream in streams)  # ended, not cut off
+
+
+def test_a_signal_ends_a_server_that_still_catches_up_with_a_long_absence(start, connect):
+    server = start(clock="scaled:1000000")
+    api = connect(server)
+    api.post("/sim/v1/clock/freeze", expect=200)
+    api.instance(count=50)
+    api.post("/sim/v1/chaos", {"rates": {"terminate": 1000}, "limits": {"max_down": 50}}, expect=201)
+    api.post("/sim/v1/clock/resume", expect=200)
+    assert server.stop() == 0
+    database = sqlite3.connect(server.db)
+    database.execute("UPDATE meta SET value = value - 3600 * 1000000000 WHERE key = 'clock.wall_ns'")
+    database.commit()
+    database.close()
+    process = subprocess.Popen(server.command, stderr=subprocess.PIPE, text=True)
+    try:
+        while "instances.terminate" not in (said := process.stderr.readline()):
+            assert said and '"listening"' not in said
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=20)[1]
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0 and '"shutting down"' in said and '"listening"' not in said
+    assert not os.path.exists(server.db + "-wal") and not os.path.exists(server.db + ".lock")
+    database = sqlite3.connect(server.db)
+    assert database.execute("PRAGMA quick_check").fetchone() == ("ok",)
+    database.close()
 
 
 def test_what_was_answered_before_a_clean_end_is_there_after_it(start, connect):

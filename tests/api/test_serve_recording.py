@@ -12,7 +12,7 @@ import time
 import pytest
 
 from harness.server import StartFailed, binary, run_serve
-from test_record_replay import digest, log, slow, some_calls
+from test_record_replay import digest, log, of_a_long_advance, slow, some_calls
 
 SEED_FILE = {"latencies": {"instance.pending": {"distribution": "fixed", "value": "5s"}},
              "instances": [{"name": "web", "zone": "mock-1a"}, {"name": "db", "zone": "mock-1b"}]}
@@ -241,3 +241,19 @@ def test_a_signal_ends_a_replay_and_leaves_nothing(start, connect, tmp_path):
         assert process.wait(20) == 1
     assert "--replay" in said and "stopped after line" in said
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith("two.db") and p.suffix != ".lock"] == []
+
+
+def test_a_signal_ends_a_replay_in_the_middle_of_a_long_advance(tmp_path, api):
+    path, db = tmp_path / "run.jsonl", tmp_path / "two.db"
+    path.write_bytes(of_a_long_advance(api))
+    with subprocess.Popen([binary(), "serve", "--listen", "127.0.0.1:0", "--db", db, "--replay", path],
+                          stderr=subprocess.PIPE, text=True) as process:
+        try:
+            while "instances.terminate" not in (said := process.stderr.readline()):
+                assert said, "it ended before it advanced"
+            process.send_signal(signal.SIGTERM)
+            said = process.communicate(timeout=20)[1]
+        finally:
+            process.kill()
+    assert process.returncode == 1 and "--replay" in said and "stopped after line" in said
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith("two.db")] == []
