@@ -224,6 +224,7 @@ struct change {
     struct clock_change *clock; // in the arena; set only by clock_change_new, `apply` is NULL then
     const struct replacement *replacement; // of the cloud as a whole; `apply` is NULL then
     void (*alone)(struct cloud *cloud, struct change *c); // run between batches; as above
+    bool even_cut; // `alone` also when a stop has cut the catching up, as of where that came to
     struct arena arena;
 
     // Who asks.

@@ -132,6 +132,7 @@ void run_clock(struct cloud *cloud, struct change *c)
     clock_hold(cloud->clock); // to the end of the turn
     int64_t now = writer_step_to_now(cloud);
     int rc = due_catch_up(cloud, &c->error);
+    bool begun = rc == 0; // else nothing is recorded: as of other changes
     c->applied_at = cloud->ledger.revision;
     if (rc < 0) {
         log_line(LOG_WARN, "the clock could not be changed", "error", c->error.message, NULL);
@@ -148,7 +149,7 @@ void run_clock(struct cloud *cloud, struct change *c)
     }
     if (c->clock->cut && rc == 0) {
         note_cut(cloud, c, now);
-    } else {
+    } else if (begun) {
         recorder_note(cloud, c, now);
     }
     cloud_clock_changed(cloud);

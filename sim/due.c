@@ -146,9 +146,6 @@ static int catch_up_one_batch(struct cloud *cloud, struct error *err)
     if (rc == 0) {
         atomic_fetch_add(&cloud->fired, fired);
     }
-    if (rc == 0 && due_by(cloud, cloud->step_ns) && atomic_load(&cloud->winding_down)) {
-        rc = error_set(err, ERROR_UNAVAILABLE, NULL, "the server is shutting down");
-    }
     return rc;
 }
 
@@ -158,6 +155,25 @@ int due_catch_up(struct cloud *cloud, struct error *err)
 
     while (rc == 0 && due_by(cloud, cloud->step_ns)) {
         clock_hold(cloud->clock); // to the end of the turn
+        rc = catch_up_one_batch(cloud, err);
+        if (rc == 0 && due_by(cloud, cloud->step_ns) && atomic_load(&cloud->winding_down)) {
+            rc = error_set(err, ERROR_UNAVAILABLE, NULL, "the server is shutting down");
+        }
+    }
+    return rc;
+}
+
+// What is due at one moment all fires: else nobody could say what had and what had not.
+int due_catch_up_or_cut(struct cloud *cloud, struct error *err)
+{
+    int rc = due_catch_up(cloud, err);
+
+    if (rc != -ERROR_UNAVAILABLE || !atomic_load(&cloud->winding_down)) {
+        return rc;
+    }
+    memset(err, 0, sizeof(*err));
+    cloud->step_ns = happens_at(cloud, cloud->ledger.next_due_ns);
+    for (rc = 0; rc == 0 && due_by(cloud, cloud->step_ns);) {
         rc = catch_up_one_batch(cloud, err);
     }
     return rc;

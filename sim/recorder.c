@@ -323,6 +323,7 @@ static int control(struct cloud *cloud, void (*what)(struct cloud *, struct chan
         return error_set(err, ERROR_INTERNAL, NULL, "out of memory");
     }
     c->alone = what;
+    c->even_cut = what == stop;
     c->id = path;
     c->request.recording.ours = ours;
     c->request.recording.starts_clock = starts_clock;
@@ -445,6 +446,7 @@ int cloud_replay_end(struct cloud *cloud, int64_t at_ns, int64_t *out_revision, 
         return error_set(err, ERROR_INTERNAL, NULL, "out of memory");
     }
     c->alone = end_replay;
+    c->even_cut = true;
     c->at_ns = at_ns;
     int rc = cloud_apply(cloud, c);
     *out_revision = c->revision;

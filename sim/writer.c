@@ -82,7 +82,8 @@ static int run_batch(struct cloud *cloud, struct change *first)
     if (rc == 0 && first != NULL) {
         rc = commit_all(cloud, first, &err);
     }
-    if (rc < 0 && err.code != ERROR_UNAVAILABLE) {
+    bool cut = err.code == ERROR_UNAVAILABLE && atomic_load(&cloud->winding_down);
+    if (rc < 0 && !cut) {
         log_line(LOG_ERROR, "changes could not be written", "error", err.message, NULL);
     }
     answer_all(cloud, first, rc < 0 ? &err : NULL);
@@ -103,7 +104,7 @@ static void run_alone(struct cloud *cloud, struct change *c)
     }
     if (c->replacement != NULL || c->alone != NULL) {
         writer_step_to_now(cloud);
-        if (due_catch_up(cloud, &c->error) == 0) {
+        if ((c->even_cut ? due_catch_up_or_cut : due_catch_up)(cloud, &c->error) == 0) {
             (c->alone != NULL ? c->alone : run_replace)(cloud, c);
         }
         writer_answer(cloud, c);

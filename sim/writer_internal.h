@@ -39,8 +39,10 @@ int due_fire(struct cloud *cloud, int64_t up_to, int limit, bool stepping, struc
 // done over with them if something that has written already fails.
 int due_batch(struct cloud *cloud, int64_t up_to, bool stepping, struct txn_mark *mark,
               struct error *err);
-// All that is due by now, in batches of their own.
+// All that is due by now, in batches of their own. ERROR_UNAVAILABLE: a stop has cut it short.
 int due_catch_up(struct cloud *cloud, struct error *err);
+// When it is cut short, the step is that of the last that fired.
+int due_catch_up_or_cut(struct cloud *cloud, struct error *err);
 
 // --- changes of the clock (sim/clock_change.c) ---
 void run_clock(struct cloud *cloud, struct change *c);
