@@ -376,13 +376,15 @@ const char *http_metadata_address(const struct http_metadata *server)
 // is still sending, is left behind.
 static void wait_until_idle(struct http_metadata *server)
 {
-    int64_t until = clock_monotonic() + STOP_WAIT_NS;
-    struct timespec deadline = {.tv_sec = until / NS_PER_S, .tv_nsec = until % NS_PER_S};
+    struct timespec deadline;
+    int64_t until;
 
     pthread_mutex_lock(&server->lock);
     server->stopping = true;
     while (server->changes > 0)
         pthread_cond_wait(&server->idle, &server->lock);
+    until = clock_monotonic() + STOP_WAIT_NS; // to send the answers, those included
+    deadline = (struct timespec){.tv_sec = until / NS_PER_S, .tv_nsec = until % NS_PER_S};
     while (server->under_way > 0 &&
            pthread_cond_timedwait(&server->idle, &server->lock, &deadline) == 0)
         ;

@@ -261,12 +261,14 @@ void http_arrived(struct http_server *server)
 // sending.
 static void wait_until_idle(struct http_server *server)
 {
-    int64_t until = clock_monotonic() + STOP_WAIT_NS;
-    struct timespec deadline = {.tv_sec = until / NS_PER_S, .tv_nsec = until % NS_PER_S};
+    struct timespec deadline;
+    int64_t until;
 
     pthread_mutex_lock(&server->lock);
     while (server->awaited > 0)
         pthread_cond_wait(&server->idle, &server->lock);
+    until = clock_monotonic() + STOP_WAIT_NS; // to send the answers, those included
+    deadline = (struct timespec){.tv_sec = until / NS_PER_S, .tv_nsec = until % NS_PER_S};
     while (metrics_in_flight(server->api.metrics) > 0 &&
            pthread_cond_timedwait(&server->idle, &server->lock, &deadline) == 0)
         ;
