@@ -84,22 +84,23 @@ size_t http_keep_encoded(void *closure, struct MHD_Connection *connection, char 
 
 void http_take_target(const char *target, char *out, struct http_target *parts)
 {
-    const char *authority = strncasecmp(target, "http://", 7) == 0 ? target + 7 : NULL;
-    size_t length = authority ? strcspn(authority, "/?") : 0;
     char *path = out;
+    size_t length;
 
-    if (authority) {
-        memcpy(out, authority, length);
+    parts->authority = NULL;
+    if (strncasecmp(target, "http://", 7) == 0) {
+        target += 7;
+        length = strcspn(target, "/?");
+        memcpy(out, target, length);
         out[length] = '\0';
-        target = authority + length;
-        path = out + length + 1;
-        if (*target != '/')
-            *path++ = '/';
+        parts->authority = out;
+        target += length;
+        path += length + 1;
     }
-    strcpy(path, target);
-    path = authority ? out + length + 1 : out;
+    length = parts->authority && *target != '/'; // no path is "/"
+    memset(path, '/', length);
+    strcpy(path + length, target);
     length = strcspn(path, "?");
-    parts->authority = authority ? out : NULL;
     parts->path = (struct span){path, length};
     path += length + (path[length] == '?');
     parts->query = (struct span){path, strlen(path)};
