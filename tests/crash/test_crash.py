@@ -1,6 +1,6 @@
 """kill -9 at random moments of a write load: every acknowledged write is found, and nothing is half done.
 
-KILLS (default 20) says how often; CRASH_SEED replays the choice of operations and moments (the interleaving of
+KILLS (default 20) says how often; SEED replays the choice of operations and moments (the interleaving of
 threads is the machine's).
 """
 
@@ -15,7 +15,7 @@ import pytest
 from harness.server import Server
 
 KILLS = int(os.environ.get("KILLS", "20"))
-SEED = int(os.environ.get("CRASH_SEED") or int.from_bytes(os.urandom(4), "big"))
+SEED = int(os.environ.get("SEED") or int.from_bytes(os.urandom(4), "big"))
 KILLS_PER_DATABASE = 20  # then a new one, so that comparing it all stays quick
 WRITERS = 6
 KINDS = {"i": "instance", "lb": "load_balancer", "tp": "target_pool", "rt": "route", "addr": "address"}
@@ -264,7 +264,7 @@ def crash_one_database(directory, kills, rng):
 
 
 def test_a_killed_server_has_every_acknowledged_write_and_no_half_of_any(tmp_path):
-    print(f"\n{KILLS} kills; replay with KILLS={KILLS} CRASH_SEED={SEED}")
+    print(f"\n{KILLS} kills; replay with KILLS={KILLS} SEED={SEED}")
     rng = random.Random(SEED)
     total = compared = done = 0
     while done < KILLS:
