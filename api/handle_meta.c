@@ -35,7 +35,8 @@ int handle_metrics(struct request *r, struct error *err)
 
     (void)err;
     r->reply.content_type = "text/plain; version=0.0.4; charset=utf-8";
-    metrics_write(r->api->metrics, &stats, streams_count(r->api->streams), &r->reply.body);
+    metrics_write(r->api->metrics, &stats, flight_under_way(&r->api->flight),
+                  streams_count(r->api->streams), &r->reply.body);
     return 0;
 }
 

@@ -272,7 +272,7 @@ static void change_done(struct change *c)
     struct http_server *server = x->server;
 
     MHD_resume_connection(x->connection); // x may be gone from here on
-    http_arrived(server);
+    flight_resumed(&server->api.flight);
 }
 
 static enum MHD_Result submit(struct exchange *x)
@@ -341,14 +341,14 @@ static enum MHD_Result carry_out(struct exchange *x)
     }
     if (!r->work && !r->change)
         return conclude(x);
-    if (!http_await(x->server))
+    if (!flight_suspend(&x->server->api.flight))
         return refuse_stopping(x);
     return r->work ? http_work(x) : submit(x);
 }
 
 static enum MHD_Result go_on(struct exchange *x)
 {
-    if (atomic_load(&x->server->api.stopping))
+    if (flight_stopping(&x->server->api.flight))
         return refuse_stopping(x);
     return http_delay(x) ? MHD_YES : carry_out(x);
 }
@@ -357,11 +357,11 @@ static enum MHD_Result finish(struct exchange *x)
 {
     struct error error = {0};
 
-    metrics_begin(x->server->api.metrics);
+    flight_begin(&x->server->api.flight);
     x->in_flight = true;
     if (x->error)
         return refuse(x, x->error);
-    if (atomic_load(&x->server->api.stopping))
+    if (flight_stopping(&x->server->api.flight))
         return refuse_stopping(x);
     if (x->request.endpoint->apply && request_handle(&x->request, &error) < 0)
         return refuse(x, &error);
@@ -498,9 +498,6 @@ void http_completed(void *closure, struct MHD_Connection *connection, void **sta
     request_fini(&x->request);
     in_flight = x->in_flight;
     free(x);
-    if (in_flight && metrics_end(server->api.metrics) == 0 && atomic_load(&server->api.stopping)) {
-        pthread_mutex_lock(&server->lock);
-        pthread_cond_signal(&server->idle);
-        pthread_mutex_unlock(&server->lock);
-    }
+    if (in_flight)
+        flight_end(&server->api.flight);
 }

@@ -7,7 +7,6 @@
 #include "api/request.h"
 
 #include <microhttpd.h>
-#include <pthread.h>
 #include <stdatomic.h>
 
 #define CONNECTION_MEMORY ((size_t)12 * 1024)
@@ -15,6 +14,7 @@
 #define BODY_TIMEOUT_NS (INT64_C(120) * 1000000000)
 #define UPLOAD_TIMEOUT_NS (INT64_C(3600) * 1000000000)
 #define CONNECTIONS_MAX 20000U
+#define STOP_PATIENCE_NS (INT64_C(5) * 1000000000)
 
 struct http_server {
     struct api api;
@@ -23,9 +23,6 @@ struct http_server {
     char **hosts; // NULL ends
     char address[128];
     atomic_ullong requests; // numbers of request ids
-    pthread_mutex_t lock;
-    pthread_cond_t idle; // nothing is in flight any more, or nobody is waited for
-    int awaited;         // suspended exchanges that the writer or a thread of their own will resume
 };
 
 // The life of an exchange:
@@ -54,7 +51,7 @@ struct exchange {
     bool has_coding;   // a Transfer-Encoding: both together are how requests are smuggled
     uint64_t received;
     bool expects;             // an Expect header: the client waits before it sends the body
-    bool in_flight;           // counted by the metrics
+    bool in_flight;           // counted
     int upload;               // open for writing: where the body goes; 0: into memory
     struct error *error;      // of the head, then of the work; told when the body has been read.
                               // NULL: none. In the arena, so that an exchange stays small enough
@@ -75,10 +72,6 @@ enum MHD_Result http_drop(struct exchange *x);
 enum MHD_Result http_reset(struct exchange *x);
 // Of `length` bytes (freed by it) all are announced and only the first `cut` sent.
 struct MHD_Response *http_truncated(char *bytes, size_t length, size_t cut);
-// Before an exchange is suspended for the writer or a thread of its own; false: the server stops,
-// and it is to be refused. After it has been resumed: http_arrived, by whoever did that.
-bool http_await(struct http_server *server);
-void http_arrived(struct http_server *server);
 // In the log, the metrics and the call log; status 0: it was left without an answer.
 void http_observe(const struct exchange *x, int status);
 
@@ -96,8 +89,6 @@ enum MHD_Result http_work(struct exchange *x);
 int http_listen(const char *text, const char *flag, bool anywhere, char out_host[64], int *out_port,
                 int *out_fd, struct error *err);
 
-// For every daemon: its messages into our log; paths and queries left as they were sent, since we
-// decode them strictly; a lock, and a condition that waits for monotonic time.
 struct http_target {
     const char *authority;   // NULL: the Host field has it
     struct span path, query; // the query without its "?"
@@ -107,10 +98,11 @@ struct http_target {
 // apart: in origin form ("/path?query") or in absolute form ("http://authority/path?query", whose
 // authority counts and not the Host field; RFC 9112, 3.2.2).
 void http_take_target(const char *target, char *out, struct http_target *parts);
+// For every daemon: its messages into our log; paths and queries left as they were sent, since we
+// decode them strictly.
 void http_log_library(void *closure, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
 size_t http_keep_encoded(void *closure, struct MHD_Connection *connection, char *text);
-void http_init_idle(pthread_mutex_t *lock, pthread_cond_t *idle);
 
 // Callbacks of libmicrohttpd (api/http_connection.c); the closure is the http_server.
 void *http_uri(void *closure, const char *uri, struct MHD_Connection *connection);

@@ -2,9 +2,7 @@
 
 #include "api/http_internal.h"
 #include "api/metadata_wait.h"
-#include "base/log.h"
 #include "base/random.h"
-#include "base/timefmt.h"
 
 #include <netinet/in.h>
 #include <stdio.h>
@@ -15,18 +13,13 @@
 
 #define BODY_MAX ((size_t)64 << 10)
 #define METADATA_CONNECTIONS_MAX 8192U
-#define STOP_WAIT_NS (5 * NS_PER_S)
 
 struct http_metadata {
     struct metadata service;
     struct metadata_waits *waits;
     struct MHD_Daemon *daemon;
     char address[128];
-    pthread_mutex_t lock;
-    pthread_cond_t idle; // nothing of one kind is under way any more
-    long under_way;      // requests that have been read, until they are done with
-    long changes;        // suspended for the writer
-    bool stopping;       // takes no more changes
+    struct flight flight;
 };
 
 // The life of an exchange:
@@ -45,14 +38,6 @@ struct asking {
     const char *authority; // of the target; NULL: it had none
     char target[];         // as http_take_target keeps it
 };
-
-static void one_ended(struct http_metadata *server, long *count)
-{
-    pthread_mutex_lock(&server->lock);
-    if (--*count == 0)
-        pthread_cond_signal(&server->idle);
-    pthread_mutex_unlock(&server->lock);
-}
 
 // --- the head ---
 
@@ -185,20 +170,15 @@ static void change_done(struct change *c)
     struct http_metadata *server = x->server;
 
     MHD_resume_connection(x->connection); // x may be gone from here on
-    one_ended(server, &server->changes);
+    flight_resumed(&server->flight);
 }
 
 static enum MHD_Result submit(struct asking *x)
 {
     struct http_metadata *server = x->server;
     struct change *c = x->request.change;
-    bool stopping;
 
-    pthread_mutex_lock(&server->lock);
-    stopping = server->stopping;
-    server->changes += !stopping;
-    pthread_mutex_unlock(&server->lock);
-    if (stopping) {
+    if (!flight_suspend(&server->flight)) {
         metadata_line(&x->request, 503, "the server is shutting down");
         return answer(x);
     }
@@ -245,9 +225,7 @@ static void has_been_read(struct asking *x)
     x->waiter.waiting = &x->request.waiting;
     x->waiter.context = x;
     x->under_way = true;
-    pthread_mutex_lock(&x->server->lock);
-    x->server->under_way++;
-    pthread_mutex_unlock(&x->server->lock);
+    flight_begin(&x->server->flight);
 }
 
 static enum MHD_Result handle(void *closure, struct MHD_Connection *connection, const char *url,
@@ -285,7 +263,7 @@ static void completed(void *closure, struct MHD_Connection *connection, void **s
     metadata_wait_leave(server->waits, &x->waiter);
     metadata_request_fini(&x->request);
     if (x->under_way)
-        one_ended(server, &server->under_way);
+        flight_end(&server->flight);
     free(x);
 }
 
@@ -335,8 +313,7 @@ static int serve(struct http_metadata *server, const struct http_metadata_config
 static void server_free(struct http_metadata *server)
 {
     metadata_waits_free(server->waits);
-    pthread_cond_destroy(&server->idle);
-    pthread_mutex_destroy(&server->lock);
+    flight_fini(&server->flight);
     free(server);
 }
 
@@ -355,7 +332,7 @@ int http_metadata_start(const struct http_metadata_config *config, struct cloud 
         .tokens_required = config->tokens_required,
         .secret = random_seed(),
     };
-    http_init_idle(&server->lock, &server->idle);
+    flight_init(&server->flight);
     rc = serve(server, config, err);
     if (rc < 0) {
         if (server->waits)
@@ -372,32 +349,14 @@ const char *http_metadata_address(const struct http_metadata *server)
     return server->address;
 }
 
-// As the API does: changes are waited for however long; a client that does not read its answer, or
-// is still sending, is left behind.
-static void wait_until_idle(struct http_metadata *server)
-{
-    struct timespec deadline;
-    int64_t until;
-
-    pthread_mutex_lock(&server->lock);
-    server->stopping = true;
-    while (server->changes > 0)
-        pthread_cond_wait(&server->idle, &server->lock);
-    until = clock_monotonic() + STOP_WAIT_NS; // to send the answers, those included
-    deadline = (struct timespec){.tv_sec = until / NS_PER_S, .tv_nsec = until % NS_PER_S};
-    while (server->under_way > 0 &&
-           pthread_cond_timedwait(&server->idle, &server->lock, &deadline) == 0)
-        ;
-    pthread_mutex_unlock(&server->lock);
-}
-
 void http_metadata_stop(struct http_metadata *server)
 {
     if (!server)
         return;
+    flight_stop(&server->flight);
     cloud_wind_down(server->service.cloud);
     metadata_waits_stop(server->waits);
-    wait_until_idle(server);
+    flight_wait(&server->flight, STOP_PATIENCE_NS);
     MHD_stop_daemon(server->daemon);
     server_free(server);
 }

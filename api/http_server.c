@@ -5,17 +5,14 @@
 #include "api/stream.h"
 #include "base/log.h"
 #include "base/random.h"
-#include "base/timefmt.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #define FDS_FOR_OTHERS 128U // database, logs, epoll
-#define STOP_WAIT_NS (5 * NS_PER_S)
 
 // --- parts ---
 
@@ -132,17 +129,6 @@ static int start_daemon(struct http_server *server, unsigned threads, int fd, st
 
 // --- life ---
 
-void http_init_idle(pthread_mutex_t *lock, pthread_cond_t *idle)
-{
-    pthread_condattr_t attributes;
-
-    pthread_mutex_init(lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(idle, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
-
 static int prepare(struct http_server *server, const struct http_config *config,
                    struct cloud *cloud, struct error *err)
 {
@@ -150,7 +136,7 @@ static int prepare(struct http_server *server, const struct http_config *config,
     struct api *api = &server->api;
     int result;
 
-    http_init_idle(&server->lock, &server->idle);
+    flight_init(&api->flight);
     api->cloud = cloud;
     api->body_limit = config->body_limit;
     api->upload_limit = config->upload_limit;
@@ -204,8 +190,7 @@ static void server_free(struct http_server *server)
     router_free(server->api.router);
     metrics_free(server->api.metrics);
     calls_free(server->api.calls);
-    pthread_cond_destroy(&server->idle);
-    pthread_mutex_destroy(&server->lock);
+    flight_fini(&server->api.flight);
     free(server);
 }
 
@@ -237,58 +222,17 @@ const char *http_server_address(const struct http_server *server)
     return server->address;
 }
 
-bool http_await(struct http_server *server)
-{
-    bool stopping;
-
-    pthread_mutex_lock(&server->lock);
-    stopping = atomic_load(&server->api.stopping);
-    server->awaited += !stopping;
-    pthread_mutex_unlock(&server->lock);
-    return !stopping;
-}
-
-void http_arrived(struct http_server *server)
-{
-    pthread_mutex_lock(&server->lock);
-    if (--server->awaited == 0)
-        pthread_cond_signal(&server->idle);
-    pthread_mutex_unlock(&server->lock);
-}
-
-// What is suspended for the writer or a thread of its own is waited for, however long: they use
-// what is about to be freed, and libmicrohttpd ends the process that stops it with a suspended
-// connection. A client that does not read its answer is left behind, as is one that is still
-// sending.
-static void wait_until_idle(struct http_server *server)
-{
-    struct timespec deadline;
-    int64_t until;
-
-    pthread_mutex_lock(&server->lock);
-    while (server->awaited > 0)
-        pthread_cond_wait(&server->idle, &server->lock);
-    until = clock_monotonic() + STOP_WAIT_NS; // to send the answers, those included
-    deadline = (struct timespec){.tv_sec = until / NS_PER_S, .tv_nsec = until % NS_PER_S};
-    while (metrics_in_flight(server->api.metrics) > 0 &&
-           pthread_cond_timedwait(&server->idle, &server->lock, &deadline) == 0)
-        ;
-    pthread_mutex_unlock(&server->lock);
-}
-
 void http_server_stop(struct http_server *server)
 {
     if (!server)
         return;
     // Not MHD_quiesce_daemon: with epoll it races with the library's own threads for the listening
     // socket and now and then ends the process (0.9.75). Who still comes is answered 503.
-    pthread_mutex_lock(&server->lock);
-    atomic_store(&server->api.stopping, true);
-    pthread_mutex_unlock(&server->lock);
+    flight_stop(&server->api.flight);
     cloud_wind_down(server->api.cloud);
     streams_stop(server->api.streams);
     deadlines_stop(server->deadlines);
-    wait_until_idle(server);
+    flight_wait(&server->api.flight, STOP_PATIENCE_NS);
     MHD_stop_daemon(server->daemon);
     server_free(server);
 }

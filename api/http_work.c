@@ -50,7 +50,7 @@ static void *work(void *context)
     if (x->request.work(&x->request, &error) < 0)
         http_keep_error(x, &error);
     MHD_resume_connection(x->connection); // x may be gone from here on
-    http_arrived(server);
+    flight_resumed(&server->api.flight);
     return NULL;
 }
 

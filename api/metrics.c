@@ -36,7 +36,6 @@ struct share {
 };
 
 struct metrics {
-    atomic_long in_flight;
     struct share shares[SHARES][ENDPOINT_MAX + 1]; // [endpoint_count]: none found
 };
 
@@ -53,21 +52,6 @@ struct metrics *metrics_new(void)
 void metrics_free(struct metrics *m)
 {
     free(m);
-}
-
-void metrics_begin(struct metrics *m)
-{
-    atomic_fetch_add(&m->in_flight, 1);
-}
-
-long metrics_end(struct metrics *m)
-{
-    return atomic_fetch_sub(&m->in_flight, 1) - 1;
-}
-
-long metrics_in_flight(struct metrics *m)
-{
-    return atomic_load(&m->in_flight);
 }
 
 static void add(atomic_ullong *counter, uint64_t n)
@@ -213,13 +197,13 @@ static double open_fds(void)
     return count;
 }
 
-void metrics_write(struct metrics *m, const struct cloud_stats *stats, size_t watchers,
-                   struct buffer *out)
+void metrics_write(struct metrics *m, const struct cloud_stats *stats, long in_flight,
+                   size_t watchers, struct buffer *out)
 {
     write_requests(m, out);
     write_durations(m, out);
     write_one(out, "mockcloud_requests_in_flight", "gauge",
-              "Requests that have been read and are not done with.", (double)metrics_in_flight(m));
+              "Requests that have been read and are not done with.", (double)in_flight);
     write_one(out, "mockcloud_watchers", "gauge", "Open event streams.", (double)watchers);
     write_cloud(stats, out);
     buffer_append_string(out, "# HELP mockcloud_build_info The version.\n"

@@ -365,7 +365,7 @@ static bool is_not_stopping(void *context, int64_t line)
     struct api *api = context;
 
     (void)line;
-    return !atomic_load(&api->stopping);
+    return !flight_stopping(&api->flight);
 }
 
 int replay_file(struct api *api, const char *path, struct replay_result *out, struct error *err)

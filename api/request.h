@@ -3,12 +3,11 @@
 #ifndef API_REQUEST_H
 #define API_REQUEST_H
 
+#include "api/flight.h"
 #include "api/problem.h"
 #include "api/router.h"
 #include "base/buffer.h"
 #include "sim/cloud.h"
-
-#include <stdatomic.h>
 
 // The header fields that we read; NULL: not sent. Borrowed from the connection.
 struct headers {
@@ -56,7 +55,7 @@ struct api {
     size_t body_limit;
     uint64_t upload_limit;  // of bodies that go into a file
     char request_prefix[9]; // of request ids
-    atomic_bool stopping;   // the server is: what takes long gives up
+    struct flight flight;
 };
 
 #define REQUEST_FAULT_MAX 24 // as ID_MAX
