@@ -215,12 +215,17 @@ static void empty(int fd)
         ;
 }
 
-// Cloud time may have stood still now and then (clock_hold): then it is put off.
+// Cloud time may have stood still now and then (clock_hold): then it is put off, and by no less than
+// it takes to do something else while it still stands.
 static bool has_come(struct deadlines *q, struct deadline *d)
 {
+    int64_t soon = clock_monotonic() + NS_PER_MS;
+
     if (d->monotonic_ns || cloud_now(q->cloud) >= d->cloud_ns)
         return true;
     d->at_ns = moment_of(q, d);
+    if (d->at_ns < soon)
+        d->at_ns = soon;
     sift_down(q, d->slot);
     return false;
 }
