@@ -215,8 +215,8 @@ static void empty(int fd)
         ;
 }
 
-// Cloud time may have stood still now and then (clock_hold): then it is put off, and by no less than
-// it takes to do something else while it still stands.
+// Cloud time may have stood still now and then (clock_hold): then it is put off, and by no less
+// than it takes to do something else while it still stands.
 static bool has_come(struct deadlines *q, struct deadline *d)
 {
     int64_t soon = clock_monotonic() + NS_PER_MS;
