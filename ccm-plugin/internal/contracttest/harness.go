@@ -32,7 +32,7 @@ type Backend struct {
 // Cluster is the cluster id of the provider under test.
 const Cluster = "cluster-1"
 
-const eventPatience = 5 * time.Second
+const eventPatience = 30 * time.Second
 
 // Run runs every case in both cache modes, each on a cloud of its own.
 func Run(t *testing.T, newBackend func(t *testing.T) Backend) {

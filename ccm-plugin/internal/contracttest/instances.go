@@ -2,6 +2,7 @@ package contracttest
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 
@@ -73,9 +74,10 @@ func forgottenInstance(h *harness) {
 	h.terminate(instance)
 	h.advance("2m")
 	h.wantExists(nodeOf(instance), false)
-	if _, err := h.instancesV2().InstanceShutdown(h.ctx(), nodeOf(instance)); !errors.Is(err, cloudprovider.InstanceNotFound) {
-		h.Fatalf("InstanceShutdown of a forgotten instance: %v, want InstanceNotFound", err)
-	}
+	h.eventually("InstanceShutdown of a forgotten instance is InstanceNotFound", func() (bool, string) {
+		_, err := h.instancesV2().InstanceShutdown(h.ctx(), nodeOf(instance))
+		return errors.Is(err, cloudprovider.InstanceNotFound), fmt.Sprint(err)
+	})
 }
 
 func unknownInstance(h *harness) {
