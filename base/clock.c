@@ -10,6 +10,8 @@
 #include <string.h>
 #include <time.h>
 
+#define TRIES 16
+
 // Products and quotients of times and speeds are long double: its mantissa holds any int64_t
 // exactly.
 struct clock {
@@ -80,6 +82,24 @@ int clock_state_parse(const char *text, struct clock_state *out, struct error *e
     return 0;
 }
 
+// Wall and monotonic time of the same moment: the closest of a few tries, for a thread may be put
+// aside between the two, and a clock that is set by them would be wrong for good.
+static int64_t wall_and_monotonic(int64_t *out_monotonic)
+{
+    int64_t wall = 0, closest = INT64_MAX;
+
+    for (int i = 0; i < TRIES && closest > NS_PER_MS / 10; i++) {
+        int64_t before = clock_monotonic(), now = clock_wall(), took = clock_monotonic() - before;
+
+        if (took < closest) {
+            closest = took;
+            wall = now;
+            *out_monotonic = before;
+        }
+    }
+    return wall;
+}
+
 static int64_t add_scaled(int64_t cloud, int64_t elapsed, double scale)
 {
     long double moved;
@@ -139,6 +159,7 @@ static void rebase(struct clock *c)
 struct clock *clock_new(const struct clock_state *state)
 {
     struct clock *c = calloc(1, sizeof(*c));
+    int64_t wall;
 
     if (!c)
         return NULL;
@@ -146,8 +167,8 @@ struct clock *clock_new(const struct clock_state *state)
     c->mode = state->mode;
     c->scale = state->scale;
     c->frozen = state->frozen;
-    c->base_monotonic = clock_monotonic();
-    c->base_cloud = add_scaled(state->cloud_ns, clock_wall() - state->wall_ns, speed(c));
+    wall = wall_and_monotonic(&c->base_monotonic);
+    c->base_cloud = add_scaled(state->cloud_ns, wall - state->wall_ns, speed(c));
     show(c);
     return c;
 }
@@ -163,26 +184,28 @@ void clock_free(struct clock *c)
 struct clock_state clock_snapshot(struct clock *c)
 {
     struct clock_state state;
+    int64_t now;
 
     pthread_mutex_lock(&c->mutex);
     state.mode = c->mode;
     state.scale = c->scale;
     state.frozen = c->frozen;
-    state.cloud_ns = cloud_at(c, clock_monotonic());
-    state.wall_ns = clock_wall();
+    state.wall_ns = wall_and_monotonic(&now);
+    state.cloud_ns = cloud_at(c, now);
     pthread_mutex_unlock(&c->mutex);
     return state;
 }
 
 void clock_restore(struct clock *c, const struct clock_state *snapshot)
 {
+    int64_t wall;
+
     change_begin(c);
     c->mode = snapshot->mode;
     c->scale = snapshot->scale;
     c->frozen = snapshot->frozen;
-    c->base_monotonic = clock_monotonic();
-    c->base_cloud =
-        add_scaled(snapshot->cloud_ns, clock_wall() - snapshot->wall_ns, present_speed(c));
+    wall = wall_and_monotonic(&c->base_monotonic);
+    c->base_cloud = add_scaled(snapshot->cloud_ns, wall - snapshot->wall_ns, present_speed(c));
     change_end(c);
 }
 
@@ -195,8 +218,6 @@ static int64_t now_locked(struct clock *c)
     pthread_mutex_unlock(&c->mutex);
     return now;
 }
-
-#define TRIES 16
 
 // The monotonic time is read before it is made sure that nothing changed: what a change reads after
 // that is later, so cloud time does not go back.
