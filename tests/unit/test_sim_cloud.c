@@ -256,8 +256,8 @@ static void a_scaled_clock_fires_by_itself_and_a_frozen_one_does_not(void **stat
     config.clock.wall_ns = clock_wall();
     open_at(&s, ":memory:", &config);
     takes(&s, "instance.pending", 20 * NS_PER_S); // 20 ms
+    int64_t created = cloud_revision(s.cloud) + 1;
     accepted(&s, new_instance(&s, NULL));
-    int64_t created = cloud_revision(s.cloud);
     int64_t deadline = clock_monotonic() + 30 * NS_PER_S;
     assert_int_equal(cloud_wait_revision(s.cloud, created, deadline), created + 1);
 

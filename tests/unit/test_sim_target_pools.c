@@ -3,6 +3,7 @@
 #include "tests/unit/sim_fixture.h"
 
 #include <stdio.h>
+#include <time.h>
 
 #define A_WHILE (10 * NS_PER_S)
 
@@ -285,7 +286,7 @@ static void five_thousand_targets_are_edited_in_no_time(void **state)
     static char names[TARGETS_MAX + 1][32];
     static struct target_ref refs[TARGETS_MAX + 1];
     struct sim *s = *state;
-    int64_t start = clock_monotonic();
+    clock_t start = clock(); // of the processor: how long others hold it is not counted
     struct target_ref one;
     char *pool;
 
@@ -302,8 +303,7 @@ static void five_thousand_targets_are_edited_in_no_time(void **state)
     assert_int_equal(target_count(s, pool), TARGETS_MAX);
     accepted(s, removal(s, pool, refs[2500]));
     assert_int_equal(target_count(s, pool), TARGETS_MAX - 1);
-    assert_true(clock_monotonic() - start <
-                5 * NS_PER_S); // pairwise it would be minutes under ASan
+    assert_true(clock() - start < 5 * CLOCKS_PER_SEC); // pairwise it would be minutes under ASan
     free(pool);
 }
 
