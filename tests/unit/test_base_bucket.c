@@ -80,15 +80,15 @@ static void what_is_out_of_bounds_is_refused_by_field(void **state)
 }
 
 // In any stretch of time no more than burst + rate × time pass, and nobody is refused while a token
-// is there. Replay: MOCKCLOUD_SEED=N.
+// is there. Replay: SEED=N.
 static void random_arrivals_are_judged_as_a_bucket_with_fractions_would(void **state)
 {
-    const char *given = getenv("MOCKCLOUD_SEED");
+    const char *given = getenv("SEED");
     uint64_t seed = given ? strtoull(given, NULL, 10) : random_seed();
     int64_t taken = 0, refused = 0;
 
     (void)state;
-    printf("MOCKCLOUD_SEED=%" PRIu64 "\n", seed);
+    printf("SEED=%" PRIu64 "\n", seed);
     for (uint32_t round = 0; round < 200; round++) {
         struct bucket_rule rule = rule_of(0.1 + 50 * random_unit(seed, round, 0),
                                           (int64_t)(1 + random_u64(seed, round, 1) % 20));

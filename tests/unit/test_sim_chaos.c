@@ -310,7 +310,7 @@ static struct story *tell(uint64_t seed)
 
 static void limits_hold_at_every_moment_and_all_come_back(void **unused)
 {
-    const char *again = getenv("STORY"); // STORY=n replays what was printed
+    const char *again = getenv("SEED"); // SEED=n replays what was printed
     uint64_t seed = again ? strtoull(again, NULL, 10) : random_seed();
     int64_t done = 0, skipped = 0, outages = 0, checked = 0, failures = 0;
 
@@ -318,7 +318,7 @@ static void limits_hold_at_every_moment_and_all_come_back(void **unused)
     for (uint64_t round = 0; round < ROUNDS; round++) {
         struct story *s;
 
-        printf("STORY=%llu\n", (unsigned long long)(seed + round));
+        printf("SEED=%llu\n", (unsigned long long)(seed + round));
         s = tell(seed + round);
         done += s->done;
         skipped += s->skipped;

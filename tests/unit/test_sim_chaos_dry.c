@@ -198,7 +198,7 @@ static void follow(struct story *s, json_t *document)
 
 static uint64_t chosen_seed(void)
 {
-    const char *again = getenv("STORY"); // STORY=n replays what was printed
+    const char *again = getenv("SEED"); // SEED=n replays what was printed
 
     return again ? strtoull(again, NULL, 10) : random_seed();
 }
@@ -214,7 +214,7 @@ static void the_plan_of_a_dry_run_keeps_the_limits(void **unused)
         json_t *told, *document;
         size_t n;
 
-        printf("STORY=%llu\n", (unsigned long long)(seed + round));
+        printf("SEED=%llu\n", (unsigned long long)(seed + round));
         s->seed = seed + round;
         told = run(s, ~0U, true);
         json_array_foreach(told, n, document) follow(s, document);
@@ -247,7 +247,7 @@ static void a_dry_run_plans_what_is_then_done(void **unused)
 
     (void)unused;
     plan->seed = real->seed = chosen_seed();
-    printf("STORY=%llu\n", (unsigned long long)plan->seed);
+    printf("SEED=%llu\n", (unsigned long long)plan->seed);
     planned = run(plan, actions, true);
     done = run(real, actions, false);
     for (; n < json_array_size(planned); n++) {

@@ -67,12 +67,12 @@ static char *run(uint64_t seed, uint64_t story)
 
 static void two_runs_with_one_seed_write_the_same_events(void **unused)
 {
-    const char *again = getenv("STORY"); // STORY=n replays what was printed
+    const char *again = getenv("SEED"); // SEED=n replays what was printed
     uint64_t story = again ? strtoull(again, NULL, 10) : random_seed();
     char *first = run(7, story), *second = run(7, story);
 
     (void)unused;
-    printf("STORY=%llu, %zu bytes of events\n", (unsigned long long)story, strlen(first));
+    printf("SEED=%llu, %zu bytes of events\n", (unsigned long long)story, strlen(first));
     assert_true(strlen(first) > 10000);
     assert_string_equal(first, second);
     free(first);

@@ -238,13 +238,13 @@ static void check(struct story *st)
     }
 }
 
-// Replay: MOCKCLOUD_SEED=N.
+// Replay: SEED=N.
 static void random_lives_are_counted_right(void **state)
 {
-    const char *given = getenv("MOCKCLOUD_SEED");
+    const char *given = getenv("SEED");
     struct story st = {.s = *state, .seed = given ? strtoull(given, NULL, 10) : random_seed()};
 
-    printf("MOCKCLOUD_SEED=%" PRIu64 "\n", st.seed);
+    printf("SEED=%" PRIu64 "\n", st.seed);
     for (int p = 0; p < PROJECTS; p++) {
         if (p > 0) {
             struct change *c = request(st.s, project_create, NULL);
