@@ -8,7 +8,6 @@ import re
 import socket
 import socketserver
 import threading
-import time
 from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -55,14 +54,17 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
 
 class FakeEngine:
-    """`calls` are (method, path) as they came. Orders: `fail` (status, how many), `delay` seconds, `exec_code`."""
+    """`calls` are (method, path) as they came. Orders: `fail` (status, how many), `exec_code`, `ready` (cleared:
+    nothing is answered until it is set)."""
 
     def __init__(self, path):
         self.path = str(path)
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
         self.containers, self.execs, self.calls, self.streams = [], {}, [], []
-        self.fail, self.delay, self.exec_code = None, 0.0, {}
+        self.fail, self.exec_code = None, {}
+        self.ready = threading.Event()
+        self.ready.set()
         self._serial = 0
         self.server = None
         self.open = set()
@@ -183,13 +185,12 @@ class Handler(BaseHTTPRequestHandler):
         query = {k: v[0] for k, v in parse_qs(url.query).items()}
         with engine.lock:
             engine.calls.append((self.command, path + ("?" + unquote(url.query) if url.query else "")))
-            fail, delay = engine.fail, engine.delay
+            fail = engine.fail
             if fail and path != "/events" and fail[1] > 0:
                 engine.fail = (fail[0], fail[1] - 1)
             else:
                 fail = None
-        if delay:
-            time.sleep(delay)  # an engine that is slow
+        engine.ready.wait()
         if fail:
             return self.answer(fail[0], {"message": "the fake engine was told to fail"})
         for method, pattern, do in ROUTES:

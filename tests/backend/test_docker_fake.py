@@ -164,9 +164,12 @@ def test_errors_of_the_engine_are_retried(three):
 
 def test_a_slow_engine_is_waited_for(three):
     id_ = three.instance("c1-worker")["id"]
-    three.engine.delay = 0.2
+    asked = len(three.engine.calls)
+    three.engine.ready.clear()
     three.act(id_, "stop")
+    three.eventually(lambda: len(three.engine.calls) > asked)
     assert three.api.get(f"/v1/instances/{id_}")["state"] == "stopping"
+    three.engine.ready.set()
     three.await_state(id_, "stopped")
 
 
