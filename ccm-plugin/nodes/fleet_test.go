@@ -15,6 +15,7 @@ import (
 	kruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes/fake"
 	kubetesting "k8s.io/client-go/testing"
 	cloudproviderapi "k8s.io/cloud-provider/api"
@@ -216,7 +217,10 @@ func TestAnInstanceWithoutInternalAddressHasOnlyItsHostname(t *testing.T) {
 }
 
 func TestNoHeartbeatAfterSwitchOffHoweverEarlyAndTheNodeIsLeftAlone(t *testing.T) {
-	f := start(t, quick())
+	kube := fake.NewClientset()
+	// What is told of the nodes is not needed; the fake ends the process when more than 100 changes of them are not read yet.
+	kube.PrependWatchReactor("nodes", kubetesting.DefaultWatchReactor(watch.NewFake(), nil))
+	f := startWith(t, quick(), kube)
 	for round := range 200 {
 		one := instance("i-1", "a")
 		f.fleet.On(f.ctx, one)
