@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -11,6 +12,7 @@ import (
 
 	"mockcloud.dev/ccm-plugin/client"
 	"mockcloud.dev/ccm-plugin/client/api"
+	"mockcloud.dev/ccm-plugin/provider"
 )
 
 func webService() *corev1.Service {
@@ -131,12 +133,15 @@ func TestB12_AnAnswerThatIsLostAfterTheCommitLeavesOneBalancerWithItsAddress(t *
 	replies := map[string]object{
 		"error":   {"reply": "error"},
 		"drop":    {"reply": "drop"},
-		"silence": {"reply": "silence", "at_most": "5s"},
+		"silence": {"reply": "silence", "at_most": "1m"},
 	}
 	for name, half := range replies {
 		t.Run(name, func(t *testing.T) {
 			inBothModes(t, func(w *world) {
 				node := nodeOf(w.instance("node-1"))
+				if name == "silence" {
+					w.restartWith(func(c *provider.Config) { c.RequestTimeout.Duration = 4 * time.Second })
+				}
 				w.fault([]string{"load_balancers.create"}, object{"half_applied": half}, providersOnly, times(1))
 				if _, err := w.ensure(node); err == nil && name != "drop" { // net/http repeats what has an Idempotency-Key
 					w.Fatal("ensured although the answer was lost")

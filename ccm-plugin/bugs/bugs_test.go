@@ -28,7 +28,11 @@ import (
 	"mockcloud.dev/ccm-plugin/testserver"
 )
 
-const patience = 10 * time.Second
+// Bounds for what ends by itself; wide enough for a machine that is busy with something else.
+const (
+	patience     = 30 * time.Second
+	callPatience = 15 * time.Second
+)
 
 // world is a cloud on a manual clock, and a provider on it. The tests themselves ask the cloud as "tests", so rules can tell them from
 // the provider.
@@ -67,7 +71,7 @@ func (w *world) restart() {
 func (w *world) restartWith(change func(*provider.Config)) {
 	w.Helper()
 	config := provider.Config{Endpoint: w.server.URL, Token: w.server.Token, Cluster: "bugs", Network: "default", Cache: w.mode}
-	config.RequestTimeout.Duration = 2 * time.Second
+	config.RequestTimeout.Duration = callPatience
 	config.RetryInterval.Duration = 500 * time.Millisecond
 	config.DeleteWait.Duration = 300 * time.Millisecond
 	change(&config)

@@ -32,7 +32,11 @@ type Backend struct {
 // Cluster is the cluster id of the provider under test.
 const Cluster = "cluster-1"
 
-const eventPatience = 30 * time.Second
+// Bounds for what ends by itself; wide enough for a machine that is busy with something else.
+const (
+	eventPatience = 30 * time.Second
+	callPatience  = 15 * time.Second
+)
 
 // Run runs every case in both cache modes, each on a cloud of its own.
 func Run(t *testing.T, newBackend func(t *testing.T) Backend) {
@@ -92,7 +96,7 @@ func (h *harness) newProvider(config provider.Config) cloudprovider.Interface {
 		config.Cluster = Cluster
 	}
 	config.Network = "default"
-	config.RequestTimeout.Duration = 2 * time.Second
+	config.RequestTimeout.Duration = callPatience
 	config.RetryInterval.Duration = 700 * time.Millisecond
 	config.DeleteWait.Duration = 300 * time.Millisecond
 	p, err := provider.New(config)
