@@ -336,7 +336,7 @@ format: ## put C and Go into the house format
 .PHONY: format-check
 format-check: ## fail if a C or Go file is not in the house format
 	clang-format --dry-run -Werror $(C_FILES)
-	@$(GO_IN) && bad=$$(gofmt -l .) && if test -n "$$bad"; then echo "not gofmt'ed: $$bad" >&2; exit 1; fi
+	@bad=$$($(GO_IN) gofmt -l .) && if test -n "$$bad"; then echo "not gofmt'ed: $$bad" >&2; exit 1; fi
 	@echo "$(words $(C_FILES)) C files are in the house format"
 
 .PHONY: help
