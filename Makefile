@@ -21,7 +21,7 @@ SEED         ?=
 RANDOM_SEED   = $(if $(SEED),--random-seed=$(SEED))
 GO_TEST_ARGS ?=
 
-STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+export STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # ---- flags --------------------------------------------------------------------------------------
 

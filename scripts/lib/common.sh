@@ -40,7 +40,7 @@ architecture() {
 fetch() {
   local protocols='=https'
   [[ $1 =~ ^http://(127\.0\.0\.1|localhost)(:[0-9]+)?/ ]] && protocols='=http'
-  curl --proto "$protocols" --fail --silent --show-error --location --connect-timeout 4 \
+  curl --proto "$protocols" --fail --silent --show-error --location --connect-timeout 4 --retry 2 \
     --speed-limit 10000 --speed-time 20 --max-time 900 --output "$2" "$1"
 }
 
