@@ -161,11 +161,11 @@ fakes() {
 
   rm -rf "$cache"
   # shellcheck disable=SC2016 # for the stand-in
-  fake_go "$bin" 'echo half >$out; sleep 3'
-  "$script" binaries --sources cache,build >"$work/output" 2>&1 &
+  fake_go "$bin" 'echo half >$out; sleep 120'
+  setsid "$script" binaries --sources cache,build >"$work/output" 2>&1 & # so that it is killed with all its children
   pid=$!
   until [[ -e $cache/build/etcd/etcd.new ]]; do sleep 0.05; done
-  kill -9 "$pid"
+  kill -9 -- "-$pid"
   wait "$pid" 2>/dev/null
   check 'a build that is interrupted leaves no half program in the cache' \
     not test -e "$cache/etcd/v3.7.3/etcd"
