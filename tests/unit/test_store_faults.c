@@ -320,7 +320,8 @@ static uint64_t rewrite(struct shared *s, struct row *row, int times, bool tidy)
             store_tidy(f->store);
         if (store_database_bytes(f->store) > largest)
             largest = store_database_bytes(f->store);
-        wait_for_a_list(s);
+        if (i % 8 == 0)
+            wait_for_a_list(s);
     }
     return largest;
 }
