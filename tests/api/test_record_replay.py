@@ -229,10 +229,7 @@ def test_a_bad_line_in_the_middle_is_named_and_the_cloud_goes_on(api):
 
 
 def test_a_server_that_stops_ends_a_replay(start, connect, tmp_path, api):
-    record(api)
-    for _ in range(20):
-        api.post("/v1/instances", {"count": 1000})
-    content = recording(api)
+    content = of_a_long_advance(api, ahead=20)
     (tmp_path / "two").mkdir()
     server = start(directory=tmp_path / "two")
     other, told = connect(server), []
@@ -248,9 +245,11 @@ def test_a_server_that_stops_ends_a_replay(start, connect, tmp_path, api):
     assert "stopped after line" in told[0]["detail"]
 
 
-def of_a_long_advance(api):
-    """A recording that takes longer to replay than anybody waits."""
+def of_a_long_advance(api, ahead=0):
+    """A recording that takes longer to replay than anybody waits, with so many lines of much work ahead of that."""
     record(api)
+    for _ in range(ahead):
+        api.post("/v1/instances", {"count": 1000})
     api.instance(count=50)
     api.post("/sim/v1/chaos", {"rates": {"reboot": 1000, "terminate": 1000}, "limits": {"max_down": 50}}, expect=201)
     api.advance("1s")
