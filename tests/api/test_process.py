@@ -312,7 +312,7 @@ def test_a_signal_ends_a_server_that_still_catches_up_with_a_long_absence(start,
         while "instances.terminate" not in (said := process.stderr.readline()):
             assert said and '"listening"' not in said
         process.send_signal(signal.SIGTERM)
-        said = process.communicate(timeout=20)[1]
+        said = process.communicate(timeout=60)[1]
     finally:
         process.kill()
         process.wait()

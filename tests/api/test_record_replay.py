@@ -234,7 +234,7 @@ def test_a_server_that_stops_ends_a_replay(start, connect, tmp_path, api):
     content = of_a_long_advance(api, ahead=20)
     (tmp_path / "two").mkdir()
     server = start(directory=tmp_path / "two")
-    other, told = connect(server), []
+    other, told = connect(server, timeout=60), []
     beginning = other.get("/v1/zones")["revision"]
     thread = threading.Thread(target=lambda: told.append(other.refuse(
         "POST", "/sim/v1/replay", content=content, headers=TYPE, status=503, code="unavailable")))
@@ -263,7 +263,7 @@ def test_a_server_that_stops_in_a_long_advance_of_a_replay_tells_no_difference(s
     content = of_a_long_advance(api)
     (tmp_path / "two").mkdir()
     server, told = start(directory=tmp_path / "two"), []
-    other, watching = connect(server), connect(server)
+    other, watching = connect(server, timeout=60), connect(server)
     thread = threading.Thread(target=lambda: told.append(other.refuse(
         "POST", "/sim/v1/replay", content=content, headers=TYPE, status=503, code="unavailable")))
     thread.start()

@@ -151,7 +151,7 @@ def test_a_database_that_is_not_new_is_recorded_on_and_not_replayed_on(start, co
 def test_an_advance_that_a_stop_cuts_short_is_recorded_as_far_as_it_came(start, connect, tmp_path):
     kept = ["--events-kept", "10000000"]
     server = start(args=["--record", tmp_path / "run.jsonl", *kept])
-    api, told = connect(server), []
+    api, told = connect(server, timeout=60), []
     api.instance(count=50)
     api.post("/sim/v1/chaos", {"rates": {"reboot": 1000}, "limits": {"max_down": 50}}, expect=201)
     thread = threading.Thread(target=lambda: told.append(
@@ -252,7 +252,7 @@ def test_a_signal_ends_a_replay_in_the_middle_of_a_long_advance(tmp_path, api):
             while "instances.terminate" not in (said := process.stderr.readline()):
                 assert said, "it ended before it advanced"
             process.send_signal(signal.SIGTERM)
-            said = process.communicate(timeout=20)[1]
+            said = process.communicate(timeout=60)[1]
         finally:
             process.kill()
     assert process.returncode == 1 and "--replay" in said and "stopped after line" in said

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-START_TIMEOUT = float(os.environ.get("MOCKCLOUD_START_TIMEOUT", "20"))
+START_TIMEOUT = float(os.environ.get("MOCKCLOUD_START_TIMEOUT", "60"))
 
 
 def binary() -> str:
@@ -110,12 +110,12 @@ class Server:
         while chunk := os.read(pipe, 65536):
             self._feed(chunk)
 
-    def stop(self, timeout=20.0, signum=signal.SIGTERM):
+    def stop(self, timeout=60.0, signum=signal.SIGTERM):
         """Asks the server to end and returns its exit code."""
         self.process.send_signal(signum)
         return self.wait(timeout)
 
-    def wait(self, timeout=20.0):
+    def wait(self, timeout=60.0):
         code = self.process.wait(timeout)
         self._close()
         return code
