@@ -105,7 +105,7 @@ def test_every_thread_counts_and_nothing_is_lost(start, connect):
     api = connect(server)
 
     def send(worker):
-        with httpx.Client(base_url=server.address, trust_env=False, headers={
+        with httpx.Client(base_url=server.address, trust_env=False, timeout=20, headers={
                 "Authorization": f"Bearer {server.token}", "User-Agent": f"worker-{worker}"}) as client:
             return [client.get("/v1/zones").headers["x-request-id"] for _ in range(50)]
 
@@ -144,7 +144,7 @@ def test_who_sends_a_thousand_user_agents_is_counted_as_other_and_cut_to_size(st
 def test_those_without_a_token_cannot_crowd_out_those_with_one(start, connect):
     server = start(args=("--threads", "1"))
     api = connect(server)
-    with httpx.Client(base_url=server.address, trust_env=False) as stranger:
+    with httpx.Client(base_url=server.address, trust_env=False, timeout=20) as stranger:
         for i in range(300):
             assert stranger.get("/v1/zones", headers=as_agent(f"stranger-{i}")).status_code == 401
     assert api.request("GET", "/v1/zones", headers=as_agent("late")).status_code == 200

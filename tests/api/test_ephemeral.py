@@ -207,7 +207,7 @@ def test_who_is_already_in_when_the_project_ends_leaves_nothing_behind(start, co
 
         def write(worker):
             statuses = []
-            with httpx.Client(base_url=server.address, trust_env=False,
+            with httpx.Client(base_url=server.address, trust_env=False, timeout=20,
                               headers={"Authorization": f"Bearer {made['token']}"}) as client:
                 while not statuses or statuses[-1] != 401:
                     key = {"Idempotency-Key": f"{worker}-{len(statuses)}"}

@@ -287,7 +287,7 @@ def test_ids_are_malformed(server, api):
     made = [api.instance(name=f"n{i}") for i in range(30)]
     wrong(api, "malformed_ids")
     with httpx.Client(base_url=server.address, headers={"Authorization": f"Bearer {server.token}"},
-                      trust_env=False) as plain:  # no contract holds for these
+                      trust_env=False, timeout=20) as plain:  # no contract holds for these
         listed = plain.get("/v1/instances").json()["items"]
         single = [plain.get(f"/v1/instances/{i['id']}").json() for i in made]
     assert listed == single

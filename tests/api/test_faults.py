@@ -274,7 +274,7 @@ def test_what_is_to_happen_to_one_does_not_happen_to_lists(api):
 def test_what_is_about_to_be_made_is_chosen_by_its_request(api):
     fault(api, "instances.create", {"error": {"status": 503, "code": "no_way"}}, resource={"zone": "mock-1b"})
     api.instance(zone="mock-1a")
-    response = httpx.post(f"{api.server.address}/v1/instances", json={"zone": "mock-1b"}, trust_env=False,
+    response = httpx.post(f"{api.server.address}/v1/instances", json={"zone": "mock-1b"}, trust_env=False, timeout=20,
                           headers={"Authorization": f"Bearer {api.server.token}"})
     assert (response.status_code, response.json()["code"]) == (503, "no_way")
     assert len(api.get("/v1/instances")["items"]) == 1
@@ -336,7 +336,7 @@ def test_under_load_the_counts_stay_exact(server, api):
 
     def call_often():
         with httpx.Client(base_url=server.address, headers={"Authorization": f"Bearer {server.token}"},
-                          trust_env=False) as client:
+                          trust_env=False, timeout=20) as client:
             for _ in range(200):
                 assert client.get("/v1/instances").status_code == 503
 
@@ -362,7 +362,7 @@ def test_the_call_log_names_the_rule(api):
 def test_an_error_has_its_status_code_message_and_retry_after_and_does_nothing(api):
     fault(api, "instances.create", {"error": {"status": 418, "code": "teapot", "message": "short and stout",
                                               "retry_after": "1500ms"}})
-    response = httpx.post(f"{api.server.address}/v1/instances", json={}, trust_env=False,
+    response = httpx.post(f"{api.server.address}/v1/instances", json={}, trust_env=False, timeout=20,
                           headers={"Authorization": f"Bearer {api.server.token}"})
     problem = response.json()
     assert response.headers["content-type"] == "application/problem+json"
@@ -474,7 +474,8 @@ def test_a_truncated_reply_announces_more_than_comes(server, api, effect, sent):
     assert b"HTTP/1.1 200" in top and f"content-length: {len(whole)}".encode() in top.lower()
     assert body == whole[:sent(len(whole))]
     with pytest.raises(httpx.RemoteProtocolError):
-        httpx.get(f"{server.address}{path}", headers={"Authorization": f"Bearer {server.token}"}, trust_env=False)
+        httpx.get(f"{server.address}{path}", headers={"Authorization": f"Bearer {server.token}"}, trust_env=False,
+                  timeout=20)
 
 
 # -- half applied -------------------------------------------------------------------------------------
@@ -482,7 +483,7 @@ def test_a_truncated_reply_announces_more_than_comes(server, api, effect, sent):
 def test_a_half_applied_change_is_committed_and_answered_with_an_error(api):
     fault(api, "instances.create", {"half_applied": {"reply": "error", "status": 502, "code": "bad_gateway"}},
           when={"times": 1})
-    response = httpx.post(f"{api.server.address}/v1/instances", json={"name": "there"}, trust_env=False,
+    response = httpx.post(f"{api.server.address}/v1/instances", json={"name": "there"}, trust_env=False, timeout=20,
                           headers={"Authorization": f"Bearer {api.server.token}"})
     assert (response.status_code, response.json()["code"]) == (502, "bad_gateway")
     assert "location" not in response.headers and "etag" not in response.headers
