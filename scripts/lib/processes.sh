@@ -4,6 +4,7 @@
 # is ever signalled.  Needs common.sh; $state is the directory, and the caller's.
 
 : "${state=}"
+starting= # the component that start is at
 
 # is_ours <pid> [<component>]
 is_ours() {
@@ -26,17 +27,28 @@ pid_of() {
   pid=$(cat "$state/$1.pid" 2>/dev/null) && is_ours "$pid" "$1" && echo "$pid"
 }
 
+# recognised <pid> <component>: waits until it is ours, which a new one is not at once, or gone
+recognised() {
+  local deadline=$((SECONDS + 10))
+  while kill -0 "$1" 2>/dev/null && ! is_ours "$1" "$2" && ((SECONDS < deadline)); do sleep 0.01; done
+}
+
 # start <component> <program> <arguments>: in a session of its own, so that a Ctrl-C
-# at the terminal reaches only who asked for it. Returns when it is that program, which it is not at once:
-# who looked before would take it for gone.
+# at the terminal reaches only who asked for it. Returns when it is that program: who looked before would take
+# it for gone.
 start() {
-  local component=$1 pid deadline=$((SECONDS + 10))
+  local component=$1 pid
   shift
+  starting=$component
   setsid "$@" >"$state/$component.log" 2>&1 </dev/null 9>&- &
   pid=$!
-  while kill -0 "$pid" 2>/dev/null && ! is_ours "$pid" "$component" && ((SECONDS < deadline)); do sleep 0.01; done
+  recognised "$pid" "$component"
   echo "$pid" >"$state/$component.pid"
+  starting=
 }
+
+# Before all_of_ours in a trap, which may have come amid start: waits for whom it would not find.
+finish_start() { [[ -z $starting || -z ${!-} ]] || recognised "$!" "$starting"; }
 
 # Pids of everything of ours that runs, with or without a pid file.
 all_of_ours() {
@@ -70,6 +82,7 @@ stop_pids() {
 # Clients first, then the API server, etcd last.
 stop_all() {
   local component pid clients=()
+  finish_start
   for component in kube-scheduler kube-controller-manager; do
     pid=$(pid_of "$component") && clients+=("$pid")
   done
