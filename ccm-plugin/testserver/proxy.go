@@ -1,7 +1,9 @@
 package testserver
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -143,6 +145,12 @@ func (p *Proxy) serve(forward http.Handler, w http.ResponseWriter, r *http.Reque
 			return
 		}
 	}
+	// Whole, before it is passed on: httputil's proxy cuts an answer that comes before it has seen the end of the body.
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		panic(http.ErrAbortHandler) // who called has gone
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
 	if fault == nil || (fault.Status == 0 && !fault.Drop) {
 		recorder := &statusRecorder{ResponseWriter: w, status: http.StatusOK}
 		defer func() { p.finish(call, recorder.status) }()
