@@ -116,6 +116,7 @@ func TestScale_NodesInitialiseWithAtMostATenthOfAReadEach(t *testing.T) {
 	if err != nil || len(instances) != count {
 		t.Fatalf("%d instances, %v", len(instances), err)
 	}
+	caughtUp(t)
 	began := time.Now()
 	var machines []*machine
 	for _, instance := range instances {

@@ -74,6 +74,14 @@ func addRoute(t *testing.T, cidr string, hop api.NextHop, tags api.Tags) string 
 	return route.Id
 }
 
+// caughtUp waits until the CCM's copy has all that is in the cloud now: it deletes a stray route that came last.
+func caughtUp(t *testing.T) {
+	t.Helper()
+	address := "192.0.2.7"
+	id := addRoute(t, "10.240.0.0/24", api.NextHop{Address: &address}, nil)
+	testserver.Eventually(t, patience, "the last stray route is deleted", func() (bool, string) { return routeGone(t, id), "it is there" })
+}
+
 func routeGone(t *testing.T, id string) bool {
 	t.Helper()
 	_, err := env.cloud.Route(t.Context(), id)
