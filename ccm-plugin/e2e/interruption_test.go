@@ -150,7 +150,7 @@ func TestNI3_AtTheDeadlineTheTaintedNodeGoesWithItsInstance(t *testing.T) {
 	needsCopy(t)
 	m := newMachine(t, "ni3")
 	node := m.initialised()
-	m.interrupt(api.NoticeKindSpot, "2s")
+	m.interrupt(api.NoticeKindSpot, "10s") // long enough to be seen before
 	m.wantNotices("spot, terminate")
 	m.unplug()
 	m.gone()

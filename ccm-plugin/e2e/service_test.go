@@ -383,10 +383,11 @@ func TestB1_ACCMKilledInTheMiddleOfADeletionLeavesNoOrphans(t *testing.T) {
 	s.open()
 	// The load balancer is gone, the pool is not, and the CCM dies while it waits for the answer.
 	clear := env.proxy.Inject(testserver.Fault{Method: "DELETE", Path: "/v1/target-pools", Drop: true})
+	env.proxy.Reset()
 	s.remove()
-	testserver.Eventually(t, patience, "the load balancer is gone, the pool left", func() (bool, string) {
-		parts := s.parts()
-		return strings.HasPrefix(parts, "pool"), parts
+	testserver.Eventually(t, patience, "the load balancer is gone, the pool left and asked for", func() (bool, string) {
+		parts, asked := s.parts(), env.proxy.Count("DELETE", "/v1/target-pools")
+		return strings.HasPrefix(parts, "pool") && asked > 0, fmt.Sprintf("%s, asked %d times", parts, asked)
 	})
 	env.ccm.kill()
 	clear()
@@ -397,7 +398,7 @@ func TestB1_ACCMKilledInTheMiddleOfADeletionLeavesNoOrphans(t *testing.T) {
 	s.deleted()
 
 	// It dies while the load balancer is being deleted.
-	setLatency(t, "load_balancer.deleting", "2s")
+	setLatency(t, "load_balancer.deleting", "10s") // long enough to be seen meanwhile
 	again := newShop(t, "b1-again")
 	again.open()
 	again.remove()
