@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -146,6 +147,8 @@ func (m *manager) get(path string) (int, string, error) {
 	return response.StatusCode, string(body), err
 }
 
+var errNoSeries = errors.New("no such series")
+
 // metric sums the series of that name that have all the labels; an error if there is none.
 func (m *manager) metric(name string, labels ...string) (float64, error) {
 	status, body, err := m.get("/metrics")
@@ -166,7 +169,7 @@ func (m *manager) metric(name string, labels ...string) (float64, error) {
 		sum, found = sum+number, true
 	}
 	if !found {
-		return 0, fmt.Errorf("no series %s%v", name, labels)
+		return 0, fmt.Errorf("%w: %s%v", errNoSeries, name, labels)
 	}
 	return sum, nil
 }
@@ -180,12 +183,14 @@ func containsAll(text string, parts []string) bool {
 	return true
 }
 
-// counter is metric for counters that appear with their first increment.
-func (m *manager) counter(name string, labels ...string) float64 {
-	value, err := m.metric(name, labels...)
-	if err != nil {
-		return 0
-	}
+// counter is metric for counters that appear with their first increment; it asks until there is an answer.
+func (m *manager) counter(t *testing.T, name string, labels ...string) (value float64) {
+	t.Helper()
+	testserver.Eventually(t, patience, "the metrics of the CCM", func() (bool, string) {
+		var err error
+		value, err = m.metric(name, labels...)
+		return err == nil || errors.Is(err, errNoSeries), fmt.Sprint(err)
+	})
 	return value
 }
 
@@ -197,10 +202,7 @@ const (
 // observe checks that something holds, again and again, until the lifecycle controller has gone through its loop that many times.
 func observe(t *testing.T, cycles int, holds func() (bool, string)) {
 	t.Helper()
-	before, err := env.ccm.metric(monitorCycles)
-	if err != nil {
-		t.Fatal(err)
-	}
+	before := env.ccm.counter(t, monitorCycles)
 	checks := 0
 	testserver.Eventually(t, 60*time.Second, fmt.Sprintf("%d monitor cycles", cycles), func() (bool, string) {
 		if ok, seen := holds(); !ok {
@@ -211,4 +213,33 @@ func observe(t *testing.T, cycles int, holds func() (bool, string)) {
 		return err == nil && now >= before+float64(cycles), fmt.Sprintf("%v cycles, %v", now-before, err)
 	})
 	t.Logf("held over %d monitor cycles, checked %d times", cycles, checks)
+}
+
+// observeFailing is observe until so many questions of the lifecycle controller have failed, too: it may take its time to see what it
+// has to ask for.
+func observeFailing(t *testing.T, cycles, failures int, holds func() (bool, string)) {
+	t.Helper()
+	failed := func() float64 { return env.ccm.counter(t, cloudCalls, `operation="instance_exists"`, `result="error"`) }
+	before := failed()
+	observe(t, cycles, holds)
+	testserver.Eventually(t, patience, fmt.Sprintf("%d failed calls", failures), func() (bool, string) {
+		now := failed()
+		if now < before+float64(failures) {
+			observe(t, 1, holds)
+			return false, fmt.Sprint(now - before)
+		}
+		return true, ""
+	})
+}
+
+// unasked waits until the lifecycle controller asks for no node any more: it does not have those any longer that it has deleted. It deletes
+// by name, so the next one of that name would go as well.
+func unasked(t *testing.T) {
+	t.Helper()
+	testserver.Eventually(t, patience, "two monitor cycles without a question", func() (bool, string) {
+		before := env.ccm.counter(t, cloudCalls, `operation="instance_exists"`)
+		observe(t, 2, func() (bool, string) { return true, "" })
+		asked := env.ccm.counter(t, cloudCalls, `operation="instance_exists"`) - before
+		return asked == 0, fmt.Sprintf("%v questions", asked)
+	})
 }
