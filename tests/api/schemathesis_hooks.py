@@ -41,6 +41,7 @@ def after_call(context, case, response):
     what they order (a 503, a stale read, a cut connection) would be taken for a mistake of the API."""
     if case.method == "GET" or not case.operation.path.startswith("/sim/v1/"):
         return
+    stop_chaos_of_the_api(case, response)
     page = {"limit": 1000}
     while True:
         rules = CLOUD.get("/sim/v1/faults", params=page).raise_for_status().json()
@@ -51,6 +52,16 @@ def after_call(context, case, response):
         if "next_page_token" not in rules:
             return
         page["page_token"] = rules["next_page_token"]
+
+
+def stop_chaos_of_the_api(case, response):
+    """On a clock that runs it would make rules at any time, also just before a call that meets them."""
+    if case.operation.path != "/sim/v1/chaos" or response.status_code != 201:
+        return
+    chaos = response.json()
+    if {"slow_api", "api_errors"} & chaos["rates"].keys():
+        stopped = CLOUD.post(f"/sim/v1/chaos/{chaos['id']}/stop", headers={"X-Mockcloud-Project": chaos["project"]})
+        assert stopped.status_code in (200, 400, 404), stopped.text  # it or its project may be gone meanwhile
 
 
 @schemathesis.serializer("application/x-ndjson")
