@@ -227,9 +227,9 @@ def test_wait_ends_when_the_event_comes(cli):
 def test_wait_expires_with_exit_4_and_says_the_state(cli):
     cli("instance", "create", "web-1")
     start = time.monotonic()  # long enough for the first look on a busy machine
-    line = cli.error("wait", "instance/web-1", "--for", "state=stopped", "--timeout", "2s", code="timeout")
+    line = cli.error("wait", "instance/web-1", "--for", "state=stopped", "--timeout", "5s", code="timeout")
     assert line == "instance/web-1: timed out waiting for state=stopped; its state is running"
-    assert time.monotonic() - start >= 2
+    assert time.monotonic() - start >= 5
 
 
 def test_wait_knows_what_is_gone_what_never_was_and_what_is_to_come(cli):
@@ -314,4 +314,4 @@ def test_completion_offers_the_names_of_the_cloud(cli):
 
 
 def test_a_stream_that_is_only_followed_for_a_while_is_not_said_to_be_silent(cli):
-    assert "timed out (--timeout)" == cli.error("events", "--follow", "--timeout", "2s", code="timeout")
+    assert "timed out (--timeout)" == cli.error("events", "--follow", "--timeout", "5s", code="timeout")
