@@ -16,6 +16,7 @@ type table[T any] struct {
 	byName    map[string]map[string]struct{}
 	gone      map[string]int64
 	goneOrder []string
+	complete  int64 // all that there was at this revision has been listed
 }
 
 func newTable[T any](keeps bool, facts func(T) (id, name string, revision int64)) *table[T] {
@@ -28,14 +29,18 @@ func (t *table[T]) clear() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.byID, t.byName = map[string]T{}, map[string]map[string]struct{}{}
-	t.gone, t.goneOrder = map[string]int64{}, nil
+	t.gone, t.goneOrder, t.complete = map[string]int64{}, nil, 0
 }
 
-// put keeps the document unless a newer one, or the deletion, is known already.
+// put keeps the document unless a newer one, or the deletion, is known already; an answer from before the list may come after
+// it, with what had been deleted in between.
 func (t *table[T]) put(document T) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.putLocked(document)
+	id, _, revision := t.facts(document)
+	if _, known := t.byID[id]; known || revision > t.complete {
+		t.putLocked(document)
+	}
 }
 
 func (t *table[T]) putLocked(document T) {
@@ -96,6 +101,7 @@ func (t *table[T]) replace(documents []T, revision int64) {
 			t.removeLocked(id, revision)
 		}
 	}
+	t.complete = revision
 }
 
 func (t *table[T]) get(id string) (T, bool) {

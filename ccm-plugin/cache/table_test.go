@@ -80,6 +80,24 @@ func TestAListDropsWhatItLacksUnlessThatIsNewer(t *testing.T) {
 	}
 }
 
+func TestAnAnswerFromBeforeTheListBringsNothingBack(t *testing.T) {
+	things := newThings()
+	things.replace([]thing{{"there", "n", 7}}, 10)
+	things.put(thing{"deleted", "n", 9}) // asked for before the list, and told after it
+	things.put(thing{"there", "n", 9})
+	things.put(thing{"new", "n", 11})
+	for id, want := range map[string]int64{"deleted": 0, "there": 9, "new": 11} {
+		if got, _ := things.get(id); got.revision != want {
+			t.Errorf("%s has revision %d, want %d", id, got.revision, want)
+		}
+	}
+	things.clear() // another cloud begins anew
+	things.put(thing{"first", "n", 1})
+	if _, there := things.get("first"); !there {
+		t.Error("what was listed before holds for another cloud")
+	}
+}
+
 func TestTheMemoryOfWhatIsGoneIsBounded(t *testing.T) {
 	things := newThings()
 	for i := range 2 * maxGone {

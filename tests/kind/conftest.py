@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+from http.client import HTTPException
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,7 @@ def eventually(what, condition, timeout=PATIENCE):
             seen = condition()
             if seen:
                 return seen
-        except (AssertionError, ApiError, OSError, KeyError, IndexError, ValueError) as error:
+        except (AssertionError, ApiError, HTTPException, OSError, KeyError, IndexError, ValueError) as error:
             seen = error
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {timeout:.0f} s: {what}; last seen: {seen!r}")
