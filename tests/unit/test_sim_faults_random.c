@@ -308,7 +308,7 @@ static void the_cloud_heals_when_the_last_rule_has_gone_and_tells_it_twice_the_s
     size_t examined = 0;
 
     (void)state;
-    for (uint64_t n = 0; n < (given ? 1 : STORIES); n++) {
+    for (uint64_t n = 0; n < STORIES; n++) {
         print_message("replay with SEED=%" PRIu64 "\n", seed + n);
         char *first = tell(seed + n, &examined), *second = tell(seed + n, &examined);
         assert_string_equal(first, second);
@@ -320,7 +320,7 @@ static void the_cloud_heals_when_the_last_rule_has_gone_and_tells_it_twice_the_s
     }
     print_message("%zu resources examined; %d firings, %d events of outages, %d of failures\n",
                   examined, fired, outages, failures);
-    assert_true(given || (examined > 20 && fired > 50 && outages > 10 && failures > 0));
+    assert_true(examined > 20 && fired > 50 && outages > 10 && failures > 0);
 }
 
 int main(void)
