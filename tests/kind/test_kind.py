@@ -203,17 +203,19 @@ def test_a_terminated_instance_takes_container_node_and_target_with_it_and_traff
     begun = time.monotonic()
     cloud.cli("terminate", "one-extra")
     eventually("the container is gone", lambda: container_state("one-extra") is None)
-    failures = 0
+    # Until its Node is gone, kube-proxy on the others goes on sending some connections to the pod that went with it.
+    answers = failures = 0
     while echo.node("one-extra"):
         assert time.monotonic() - begun < 180, "the Node is still there"
         try:
-            http(front)
+            http(front, timeout=10)
+            answers += 1
         except (OSError, HTTPException):
             failures += 1
     FIGURES["terminate to Node gone"] = time.monotonic() - begun
     assert eventually("the target is gone", lambda: victim not in targets(cloud))
-    assert http(front)
-    assert failures <= 3, "the others went on answering"
+    assert answers > failures, f"the others went on answering: {answers} answers, {failures} failures"
+    eventually("the others answer", lambda: http(front))
 
 
 def targets(cloud):
