@@ -1,6 +1,7 @@
 // Token buckets, against a bucket that counts in fractions.
 #include "base/bucket.h"
 #include "base/random.h"
+#include "tests/unit/seed.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -80,11 +81,10 @@ static void what_is_out_of_bounds_is_refused_by_field(void **state)
 }
 
 // In any stretch of time no more than burst + rate × time pass, and nobody is refused while a token
-// is there. Replay: SEED=N.
+// is there.
 static void random_arrivals_are_judged_as_a_bucket_with_fractions_would(void **state)
 {
-    const char *given = getenv("SEED");
-    uint64_t seed = given ? strtoull(given, NULL, 10) : random_seed();
+    uint64_t seed = chosen_seed();
     int64_t taken = 0, refused = 0;
 
     (void)state;

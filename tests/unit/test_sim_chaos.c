@@ -1,5 +1,6 @@
 // Chaos keeps its limits at every moment, whatever the rates, limits and times, and brings back all
 // that it took. The event log tells what every moment was like.
+#include "tests/unit/seed.h"
 #include "tests/unit/sim_fixture.h"
 
 #include "api/actor.h"
@@ -310,8 +311,7 @@ static struct story *tell(uint64_t seed)
 
 static void limits_hold_at_every_moment_and_all_come_back(void **unused)
 {
-    const char *again = getenv("SEED"); // SEED=n replays what was printed
-    uint64_t seed = again ? strtoull(again, NULL, 10) : random_seed();
+    uint64_t seed = chosen_seed();
     int64_t done = 0, skipped = 0, outages = 0, checked = 0, failures = 0;
 
     (void)unused;

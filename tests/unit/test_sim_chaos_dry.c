@@ -1,4 +1,5 @@
 // A dry run of chaos plans what the real thing would do, within its limits.
+#include "tests/unit/seed.h"
 #include "tests/unit/sim_fixture.h"
 
 #include "api/actor.h"
@@ -194,13 +195,6 @@ static void follow(struct story *s, json_t *document)
     else if (strcmp(action, "zone_outage") == 0)
         strike_zone(s, text(last, "zone"));
     check_limits(s);
-}
-
-static uint64_t chosen_seed(void)
-{
-    const char *again = getenv("SEED"); // SEED=n replays what was printed
-
-    return again ? strtoull(again, NULL, 10) : random_seed();
 }
 
 static void the_plan_of_a_dry_run_keeps_the_limits(void **unused)

@@ -1,5 +1,6 @@
 // The same seed and the same changes give the same event log, byte for byte.
 #include "base/random.h"
+#include "tests/unit/seed.h"
 #include "tests/unit/sim_fixture.h"
 
 #include <stdio.h>
@@ -67,8 +68,7 @@ static char *run(uint64_t seed, uint64_t story)
 
 static void two_runs_with_one_seed_write_the_same_events(void **unused)
 {
-    const char *again = getenv("SEED"); // SEED=n replays what was printed
-    uint64_t story = again ? strtoull(again, NULL, 10) : random_seed();
+    uint64_t story = chosen_seed();
     char *first = run(7, story), *second = run(7, story);
 
     (void)unused;

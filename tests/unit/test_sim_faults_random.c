@@ -2,11 +2,11 @@
 // cloud heals when the last of them has gone; and the same story is told twice in the same words.
 #include "base/random.h"
 #include "sim/fault.h"
+#include "tests/unit/seed.h"
 #include "tests/unit/sim_fixture.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <time.h>
 
 enum { STORIES = 6, STEPS = 400, IDS = 64, RULES = 12 };
 
@@ -302,8 +302,7 @@ static int count(const char *log, const char *what)
 
 static void the_cloud_heals_when_the_last_rule_has_gone_and_tells_it_twice_the_same(void **state)
 {
-    const char *given = getenv("SEED");
-    uint64_t seed = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
+    uint64_t seed = chosen_seed();
     int fired = 0, outages = 0, failures = 0;
     size_t examined = 0;
 

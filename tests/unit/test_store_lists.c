@@ -1,8 +1,7 @@
 #include "store/kinds.h"
 #include "store/list.h"
+#include "tests/unit/seed.h"
 #include "tests/unit/store_fixture.h"
-
-#include <time.h>
 
 // --- a naive model: all rows in memory, every filter by comparison ---
 
@@ -158,8 +157,7 @@ static void lists_of_every_filter_combination_agree_with_a_naive_model(void **st
 {
     struct fixture *f = *state;
     static struct model_row rows[ROWS];
-    const char *given = getenv("SEED");
-    unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
+    unsigned seed = (unsigned)chosen_seed();
     struct reader *reader;
     size_t examined = 0;
 

@@ -1,7 +1,6 @@
 #include "store/past.h"
+#include "tests/unit/seed.h"
 #include "tests/unit/store_fixture.h"
-
-#include <time.h>
 
 // --- a naive model: every version of every resource, in memory ---
 
@@ -306,8 +305,7 @@ static int64_t model_revision_at(const struct model *m, int64_t ns, struct reade
 static void the_past_agrees_with_a_naive_history(void **state)
 {
     static struct model m;
-    const char *given = getenv("SEED");
-    unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
+    unsigned seed = (unsigned)chosen_seed();
     struct reader *reader;
     size_t examined = 0;
 
