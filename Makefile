@@ -277,7 +277,7 @@ fuzz: ## run every libFuzzer target for FUZZ_SECONDS (5; 60 in test-full)
 
 .PHONY: run-fuzzers
 run-fuzzers: $(FUZZ_TARGETS)
-	@SEED=$(SEED) scripts/fuzz $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+	@scripts/fuzz $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(LIBRARY)
 	$(call say,link,$@)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(LIBRARY) $(LIBS)

@@ -219,10 +219,11 @@ static void empty(int fd)
 // than it takes to do something else while it still stands.
 static bool has_come(struct deadlines *q, struct deadline *d)
 {
-    int64_t soon = clock_monotonic() + NS_PER_MS;
+    int64_t soon;
 
     if (d->monotonic_ns || cloud_now(q->cloud) >= d->cloud_ns)
         return true;
+    soon = clock_monotonic() + NS_PER_MS;
     d->at_ns = moment_of(q, d);
     if (d->at_ns < soon)
         d->at_ns = soon;

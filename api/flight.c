@@ -1,20 +1,13 @@
 #include "api/flight.h"
 
 #include "base/clock.h"
-#include "base/timefmt.h"
-
-#include <time.h>
+#include "base/thread.h"
 
 void flight_init(struct flight *f)
 {
-    pthread_condattr_t attributes;
-
     *f = (struct flight){0};
     pthread_mutex_init(&f->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&f->idle, &attributes);
-    pthread_condattr_destroy(&attributes);
+    thread_condition_init(&f->idle);
 }
 
 void flight_fini(struct flight *f)
@@ -75,16 +68,13 @@ bool flight_stopping(struct flight *f)
 
 void flight_wait(struct flight *f, int64_t patience_ns)
 {
-    struct timespec deadline;
     int64_t until;
 
     pthread_mutex_lock(&f->lock);
     while (f->suspended > 0)
         pthread_cond_wait(&f->idle, &f->lock);
     until = clock_monotonic() + patience_ns;
-    deadline = (struct timespec){.tv_sec = until / NS_PER_S, .tv_nsec = until % NS_PER_S};
-    while (atomic_load(&f->under_way) > 0 &&
-           pthread_cond_timedwait(&f->idle, &f->lock, &deadline) == 0)
+    while (atomic_load(&f->under_way) > 0 && thread_wait_until(&f->idle, &f->lock, until))
         ;
     pthread_mutex_unlock(&f->lock);
 }

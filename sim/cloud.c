@@ -3,6 +3,7 @@
 #include "sim/recorder.h"
 
 #include "base/log.h"
+#include "base/thread.h"
 #include "base/timefmt.h"
 #include "sim/rates.h"
 #include "sim/usage.h"
@@ -13,15 +14,10 @@
 
 static void init_locks(struct cloud *cloud)
 {
-    pthread_condattr_t attributes;
-
     pthread_mutex_init(&cloud->queue_lock, NULL);
     pthread_mutex_init(&cloud->origin_lock, NULL);
     pthread_mutex_init(&cloud->calls.lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&cloud->queue_wake, &attributes);
-    pthread_condattr_destroy(&attributes);
+    thread_condition_init(&cloud->queue_wake);
     cloud->queue_tail = &cloud->queue_head;
 }
 

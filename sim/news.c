@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/json_writer.h"
+#include "base/thread.h"
 #include "sim/cloud.h"
 
 #include <pthread.h>
@@ -97,16 +98,12 @@ void news_batch_fini(struct news_batch *b)
 struct news *news_new(int64_t revision, int64_t epoch)
 {
     struct news *n = calloc(1, sizeof(*n));
-    pthread_condattr_t attributes;
 
     if (n == NULL) {
         return NULL;
     }
     pthread_mutex_init(&n->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&n->wake, &attributes);
-    pthread_condattr_destroy(&attributes);
+    thread_condition_init(&n->wake);
     n->complete_after = revision;
     atomic_init(&n->revision, revision);
     atomic_init(&n->epoch, epoch);
@@ -195,19 +192,11 @@ int64_t news_revision(struct news *n)
 
 int64_t news_wait(struct news *n, int64_t after, int64_t monotonic_deadline)
 {
-    struct timespec until = {.tv_sec = monotonic_deadline / 1000000000,
-                             .tv_nsec = monotonic_deadline % 1000000000};
-
     pthread_mutex_lock(&n->lock);
     uint64_t wakes = n->wakes;
     while (atomic_load(&n->revision) <= after && n->wakes == wakes &&
-           clock_monotonic() < monotonic_deadline) {
-        if (monotonic_deadline == INT64_MAX) {
-            pthread_cond_wait(&n->wake, &n->lock);
-        } else {
-            pthread_cond_timedwait(&n->wake, &n->lock, &until);
-        }
-    }
+           clock_monotonic() < monotonic_deadline)
+        thread_wait_until(&n->wake, &n->lock, monotonic_deadline);
     pthread_mutex_unlock(&n->lock);
     return news_revision(n);
 }

@@ -4,6 +4,7 @@
 #include "sim/outbox.h"
 
 #include "base/log.h"
+#include "base/thread.h"
 #include "base/timefmt.h"
 #include "sim/cloud_internal.h"
 #include "sim/pack.h"
@@ -217,16 +218,6 @@ static struct item *pick(struct outbox *o, int64_t *out_until)
     return NULL;
 }
 
-static void wait_until(struct outbox *o, int64_t until)
-{
-    struct timespec at = {.tv_sec = until / NS_PER_S, .tv_nsec = until % NS_PER_S};
-
-    if (until == INT64_MAX)
-        pthread_cond_wait(&o->wake, &o->lock);
-    else
-        pthread_cond_timedwait(&o->wake, &o->lock, &at);
-}
-
 static int report(struct cloud *cloud, const struct effect_report *what, struct error *err)
 {
     struct change *c = change_new(effect_observe, "backend.effect");
@@ -344,7 +335,7 @@ static void *work(void *argument)
         if (item)
             run_one(o, item);
         else
-            wait_until(o, until);
+            thread_wait_until(&o->wake, &o->lock, until);
     }
     pthread_mutex_unlock(&o->lock);
     return NULL;
@@ -355,16 +346,12 @@ static void *work(void *argument)
 struct outbox *outbox_new(struct cloud *cloud)
 {
     struct outbox *o = calloc(1, sizeof(*o));
-    pthread_condattr_t attributes;
 
     if (!o)
         return NULL;
     o->cloud = cloud;
     pthread_mutex_init(&o->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&o->wake, &attributes);
-    pthread_condattr_destroy(&attributes);
+    thread_condition_init(&o->wake);
     return o;
 }
 

@@ -3,6 +3,7 @@
 // commits once (sim/batch.c), and only then tells: first the watchers, then the callers. A change
 // that comes alone is not kept waiting for company.
 #include "base/log.h"
+#include "base/thread.h"
 #include "base/timefmt.h"
 #include "sim/recorder.h"
 #include "sim/writer_internal.h"
@@ -158,16 +159,9 @@ static int64_t due_monotonic(struct cloud *cloud)
 // Takes all that is queued; NULL when a deadline came first or the cloud closes (*out_closing).
 static struct change *take(struct cloud *cloud, int64_t deadline, bool *out_closing)
 {
-    struct timespec until = {.tv_sec = deadline / NS_PER_S, .tv_nsec = deadline % NS_PER_S};
-
     pthread_mutex_lock(&cloud->queue_lock);
-    while (cloud->queue_head == NULL && !cloud->closing && clock_monotonic() < deadline) {
-        if (deadline == INT64_MAX) {
-            pthread_cond_wait(&cloud->queue_wake, &cloud->queue_lock);
-        } else {
-            pthread_cond_timedwait(&cloud->queue_wake, &cloud->queue_lock, &until);
-        }
-    }
+    while (cloud->queue_head == NULL && !cloud->closing && clock_monotonic() < deadline)
+        thread_wait_until(&cloud->queue_wake, &cloud->queue_lock, deadline);
     struct change *first = cloud->queue_head;
     cloud->queue_head = NULL;
     cloud->queue_tail = &cloud->queue_head;
